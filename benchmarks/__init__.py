@@ -1,0 +1,1 @@
+"""What this package costs. ``python -m benchmarks`` runs all of them; ``--quick`` with small files."""
