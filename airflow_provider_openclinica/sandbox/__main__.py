@@ -1,0 +1,103 @@
+"""Start a sandbox from a shell: ``python -m airflow_provider_openclinica.sandbox --port 8090``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow_provider_openclinica.sandbox.dialect import Dialect
+
+try:
+    from airflow_provider_openclinica.sandbox.server import Sandbox
+    from airflow_provider_openclinica.sandbox.service import PASSWORD, Options
+except ModuleNotFoundError as error:
+    sys.exit(f"{error.name} is missing: pip install 'airflow-provider-openclinica[sandbox]'")
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def _user(argument: str) -> tuple[str, str]:
+    login, colon, password = argument.partition(":")
+    if not login or not colon or not password:
+        raise argparse.ArgumentTypeError("expected login:password")
+    return login, password
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_provider_openclinica.sandbox",
+        description="An OpenClinica 4 on this machine, for developing and testing. It listens on 127.0.0.1 only.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    defaults = Options()
+    add = parser.add_argument
+    add("--port", type=int, default=8090, help="port to listen on; 0 for any free one")
+    add(
+        "--dialect",
+        choices=[str(dialect) for dialect in Dialect],
+        default=str(defaults.dialect),
+        help="docs: a hosted server as documented; source: the server of the published source",
+    )
+    add("--state", type=Path, metavar="FILE.sqlite", help="keep jobs and data in this file and a folder beside it")
+    add("--study", type=Path, metavar="ODM.xml", help="metadata of the study to play, instead of the demo study")
+    add("--job-seconds", type=float, default=defaults.job_seconds, help="how long a job is in progress before its work")
+    add("--token-seconds", type=float, default=defaults.token_seconds, help="how long a token lives")
+    add("--token-rate", type=int, default=defaults.token_rate, help="token calls a minute; 0 for any number")
+    add("--job-list", action=argparse.BooleanOptionalAction, help="whether job lists exist; by default in source only")
+    add(
+        "--user",
+        dest="users",
+        type=_user,
+        action="append",
+        default=[],
+        metavar="LOGIN:PASSWORD",
+        help="one more Data Manager; may be repeated",
+    )
+    return parser
+
+
+def _introduction(sandbox: Sandbox) -> str:
+    service = sandbox.service
+    places = [service.study.oid, *(site.oid for site in service.study.sites)]
+    return "\n".join(
+        (
+            f"OpenClinica sandbox ({service.dialect} dialect) on {sandbox.study_url}",
+            f"  tokens from  {sandbox.auth_url}",
+            f"  logins       {', '.join(service.accounts.logins())} (password {PASSWORD}, where none was given)",
+            f"  study        {places[0]}, sites {', '.join(places[1:]) or 'none'}",
+            f"  jobs         {sandbox.study_url}/Jobs",
+            "Ctrl-C stops it.",
+        )
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until a signal comes."""
+    parsed = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    options = {option.name: getattr(parsed, option.name) for option in fields(Options)}
+    try:
+        sandbox = Sandbox(port=parsed.port, **{**options, "users": tuple(parsed.users)}).start()
+    except (OSError, ValueError) as error:
+        print(f"The sandbox cannot start: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    try:
+        print(_introduction(sandbox), flush=True)  # noqa: T201
+        stop.wait()
+    finally:
+        sandbox.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

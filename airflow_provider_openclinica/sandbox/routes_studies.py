@@ -1,0 +1,123 @@
+"""Lists of participants, and what a study is made of (docs/protocol.md, participants and studies)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from airflow_provider_openclinica.sandbox.accounts import Role
+from airflow_provider_openclinica.sandbox.answers import accepted, html, json, json_error, text
+from airflow_provider_openclinica.sandbox.dialect import Dialect
+from airflow_provider_openclinica.sandbox.metadata import odm_metadata
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from airflow_provider_openclinica.sandbox.service import Place, Service
+
+PARTICIPANTS = """SELECT oid, participant_id, site_oid, status, created_by, created_at, updated_at, updated_by
+                  FROM participants ORDER BY id"""
+EMPTY = '<?xml version="1.0" encoding="UTF-8"?><ODM xmlns="http://www.cdisc.org/ns/odm/v1.3"></ODM>'
+
+
+def list_participants(request: Request) -> Response:
+    """List the participants of a study and all its sites; a site's OID in the study's place lists that site."""
+    service: Service = request.app.state.service
+    account = service.identify(request)
+    oid = request.path_params["study"].upper()
+    place = service.place(oid)
+    if place is None:
+        return json_error("studyNotExist", study=oid, site=None)
+    role = account.role_in(place.study.oid, place.oid)
+    if role is None or role is Role.MONITOR:
+        return json_error("noSufficientPrivileges" if role else "noRoleSetUp", study=oid, site=None)
+    return json(_listing(service, place) | {"siteID": None, "siteOID": None, "siteName": None})
+
+
+def list_participants_of_site(request: Request) -> Response:
+    """List the participants of one site."""
+    service: Service = request.app.state.service
+    account = service.identify(request)
+    study_oid, site_oid = request.path_params["study"].upper(), request.path_params["site"].upper()
+    study, place = service.place(study_oid), service.place(site_oid)
+    if study is None:
+        return json_error("studyNotExist", study=study_oid, site=site_oid)
+    if place is None or study.site:
+        return json_error("invalidSiteIdentifier", study=study_oid, site=site_oid)
+    if place.site is None:
+        return html(500)
+    role = account.role_in(study_oid, site_oid)
+    if role is None or role is Role.MONITOR:
+        return json_error("noSufficientPrivileges" if role else "noRoleSetUp", study=study_oid, site=site_oid)
+    site = {"siteID": place.site.unique_id, "siteOID": place.site.oid, "siteName": place.site.name}
+    return json(_listing(service, place) | site)
+
+
+def _listing(service: Service, place: Place) -> dict[str, object]:
+    scope = service.study.scope(place.oid)
+    with service.state.reading() as db:
+        rows = [row for row in db.execute(PARTICIPANTS) if row[2] in scope]
+    return {"studyParticipants": [_listed(service.dialect, *row) for row in rows]}
+
+
+def _listed(
+    dialect: Dialect,
+    oid: str,
+    participant_id: str,
+    _site_oid: str,
+    status: str,
+    created_by: str,
+    created_at: str,
+    updated_at: str | None,
+    updated_by: str | None,
+) -> dict[str, str | None]:
+    shown = "DELETED" if status == "REMOVED" else status  # the web page's word and the server's
+    return {
+        "subjectKey": participant_id,
+        "subjectOid": oid,
+        "status": status.capitalize() if dialect is Dialect.DOCS else shown,
+        "createdBy": created_by,
+        "createdAt": _moment(dialect, created_at),
+        "lastModified": _moment(dialect, updated_at) if updated_at else None,
+        "lastModifiedBy": updated_by,
+    }
+
+
+def _moment(dialect: Dialect, iso: str) -> str:
+    """Write a moment: to the day in the documents' samples, to the millisecond in the source."""
+    moment = datetime.fromisoformat(iso)
+    if dialect is Dialect.DOCS:
+        return f"{moment:%b} {moment.day}, {moment.year} 12:00:00 AM"
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}+0000"
+
+
+def retrieve(request: Request) -> Response:
+    """Give what a study is made of. Clinical data and JSON are not played: 501 says so."""
+    service: Service = request.app.state.service
+    account = service.identify(request)
+    media_type, _ = accepted(request)
+    if media_type not in {"application/xml", "application/json", "*/*", ""}:
+        return html(406)
+    study_oid = request.path_params["study"]
+    place = service.place(study_oid)
+    if place is None:
+        return html(500)
+    selectors = tuple(request.path_params[name] for name in ("participant", "event", "form"))
+    has_role = account.role_in(place.oid, place.study.oid) is not None
+    wants_data = has_role and is_answerable(*selectors) and _flag(request, "clinicaldata", "y")
+    if wants_data or media_type != "application/xml":
+        return html(501, note="<p>The sandbox gives metadata as XML only: ask with clinicaldata=n.</p>")
+    if not _flag(request, "includeMetadata", "n" if service.dialect is Dialect.DOCS else "y"):
+        return text(request, EMPTY)
+    return text(request, odm_metadata(service.study, study_oid, str(request.base_url)))
+
+
+def is_answerable(participant: str, event: str, form: str) -> bool:
+    """Tell whether these selectors find anything on a server: four combinations do, all others find nothing."""
+    everything = (participant, event, form) == ("*", "*", "*")
+    return everything or (participant != "*" and (event != "*" or form == "*"))
+
+
+def _flag(request: Request, name: str, default: str) -> bool:
+    return request.query_params.get(name, default).lower() in {"y", "yes"}

@@ -1,0 +1,206 @@
+"""Run the sandbox: in a process of its own (``python -m airflow_provider_openclinica.sandbox``) or in threads.
+
+    with Sandbox(dialect="source", job_seconds=0) as sandbox:
+        sandbox.study_url, sandbox.auth_url    # what a connection needs
+        sandbox.fault("drop_after", path="clinicaldata/import*")
+        sandbox.fate("stuck")
+
+It listens on loopback and nowhere else: its control routes ask nobody who they are.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import traceback
+from typing import TYPE_CHECKING, Any, Self
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.routing import Route
+
+from airflow_provider_openclinica.sandbox import (
+    routes_control,
+    routes_import,
+    routes_jobs,
+    routes_pages,
+    routes_studies,
+)
+from airflow_provider_openclinica.sandbox.answers import Answered, html
+from airflow_provider_openclinica.sandbox.data import ClinicalStore
+from airflow_provider_openclinica.sandbox.dialect import Dialect
+from airflow_provider_openclinica.sandbox.faults import API, Fault, Kind
+from airflow_provider_openclinica.sandbox.jobs import Fate, Plan
+from airflow_provider_openclinica.sandbox.routes_pages import STUDY_PATH, TOKEN_PATH
+from airflow_provider_openclinica.sandbox.service import Options, Service
+from airflow_provider_openclinica.sandbox.wire import CuttableProtocol, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.responses import Response
+    from starlette.types import ASGIApp
+
+LOGGER = logging.getLogger(__name__)
+LOOPBACK = "127.0.0.1"
+
+
+def application(service: Service) -> ASGIApp:
+    """Build the web application of a sandbox."""
+    app = Starlette(
+        routes=[
+            *_api(service),
+            Route(STUDY_PATH + "/Jobs", routes_pages.show_jobs),
+            Route(TOKEN_PATH, routes_pages.hand_out_token, methods=["POST"]),
+            Route("/", routes_pages.about),
+            Route(STUDY_PATH, routes_pages.about),
+            *routes_control.ROUTES,
+        ],
+        exception_handlers={Answered: _answer, HTTPException: _answer, Exception: _answer},
+    )
+    app.router.redirect_slashes = False
+    app.state.service = service
+    return Wire(app, service.faults, service.requests)
+
+
+def _api(service: Service) -> list[Route]:
+    """Give the API of a dialect. An address that a dialect lacks is a 404 in HTML; a slash at the end matters."""
+    routes = [
+        _route("clinicaldata/studies/{study}/sites/{site}/participants", routes_studies.list_participants_of_site),
+        _route("clinicaldata/studies/{study}/participants", routes_studies.list_participants),
+        _route("clinicaldata/{study}/{participant}/{event}/{form}", routes_studies.retrieve),
+        _route("jobs/{uuid}/downloadFile", routes_jobs.download_log),
+        _route("jobs/{uuid}", routes_jobs.delete_job, "DELETE"),
+    ]
+    if service.dialect is Dialect.DOCS:
+        routes.append(_route("clinicaldata/import/xml", routes_import.import_odm, "POST"))
+    else:
+        routes.append(_route("clinicaldata/import", routes_import.import_odm, "POST"))
+        routes.append(_route("clinicaldata/", routes_import.import_deprecated, "POST"))
+    if service.options.has_job_list:
+        routes.append(_route("studies/{study}/jobs", routes_jobs.list_jobs_of_study))
+        routes.append(_route("studies/{study}/sites/{site}/jobs", routes_jobs.list_jobs_of_site))
+    return routes
+
+
+def _route(path: str, endpoint: Callable[[Request], Any], method: str = "GET") -> Route:
+    return Route(API + path, endpoint, methods=[method])
+
+
+def _answer(request: Request, error: Exception) -> Response:
+    """Answer for what was raised. Of a mistake of the sandbox, the log says where it is and quotes nothing."""
+    if isinstance(error, Answered):
+        return error.response
+    if isinstance(error, HTTPException):
+        return html(error.status_code, headers=error.headers)
+    if isinstance(error, ClientDisconnect):
+        return html(400)  # nobody gets to see it
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    LOGGER.error("%s: %s in %s, line %s", request.method, type(error).__name__, frame.filename, frame.lineno)
+    return html(500)
+
+
+class Sandbox:
+    """A sandbox that serves from a thread, between :meth:`start` and :meth:`close` or as a context manager.
+
+    :param port: the port to listen on; 0 for any free one.
+    :param options: the fields of :class:`~airflow_provider_openclinica.sandbox.service.Options`; ``dialect`` may be a
+        plain string.
+    """
+
+    def __init__(self, *, port: int = 0, **options: Any) -> None:
+        self._wanted_port = port
+        self._options = Options(**{**options, "dialect": Dialect(options.get("dialect", Dialect.DOCS))})
+
+    def start(self) -> Self:
+        """Begin to listen.
+
+        :raises OSError: the port is taken.
+        :raises ValueError: the study cannot be read, or the state is that of another study.
+        """
+        self.service = Service(self._options)
+        try:
+            listener = socket.create_server((LOOPBACK, self._wanted_port), backlog=512)
+        except OSError:
+            self.service.close()
+            raise
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited; else each answer takes 40 ms
+        self.port: int = listener.getsockname()[1]
+        config = uvicorn.Config(
+            application(self.service),
+            http=CuttableProtocol,
+            loop="asyncio",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([listener],), name="sandbox", daemon=True)
+        self._thread.start()
+        return self
+
+    def close(self) -> None:
+        """Stop listening, let running work end, and forget what was temporary."""
+        self._server.should_exit = True
+        self._thread.join()
+        self.service.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """Where the sandbox itself is, without a path."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def study_url(self) -> str:
+        """What a connection calls host."""
+        return self.url + STUDY_PATH
+
+    @property
+    def api_url(self) -> str:
+        """What all addresses of the API begin with."""
+        return self.url + API.rstrip("/")
+
+    @property
+    def auth_url(self) -> str:
+        """Where tokens come from."""
+        return self.url + TOKEN_PATH
+
+    def fault(self, kind: str, **details: Any) -> int:
+        """Plan a fault; the details are the fields of :class:`~airflow_provider_openclinica.sandbox.faults.Fault`."""
+        return self.service.faults.plan(Fault(kind=Kind(kind), **details))
+
+    def fate(self, fate: str, *, times: int = 1, seconds: float = 5.0, size: int = 0) -> None:
+        """Decide what becomes of the next jobs (:class:`~airflow_provider_openclinica.sandbox.jobs.Fate`)."""
+        self.service.jobs.plan(Plan(fate=Fate(fate), seconds=seconds, size=size), times)
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Tell what was asked so far, oldest first; no secrets among it."""
+        return self.service.requests.all()
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Tell of every job of everybody, oldest first."""
+        return list(routes_control.show_jobs(self.service, {}))
+
+    def data(self) -> list[dict[str, Any]]:
+        """Tell every value that is stored."""
+        with self.service.state.reading() as db:
+            return list(ClinicalStore(db).stored_items())
+
+    def reset(self) -> None:
+        """Go back to the fresh study."""
+        self.service.reset()
