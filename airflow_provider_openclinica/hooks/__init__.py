@@ -1,0 +1,1 @@
+"""Airflow connections turned into clients, Airflow Variables into a token store, storage into files."""

@@ -1,0 +1,128 @@
+"""One client for each connection in a process: operators, sensors and triggers share its token and its sessions.
+
+    client_for("openclinica_default")   reads the connection, and returns the client for what it says now
+
+A connection that was edited gets a new client; two connections that say the same share one.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseHook, conf, mask_secret
+
+from airflow_provider_openclinica.client.addresses import ServerSettings
+from airflow_provider_openclinica.client.client import OpenClinicaClient
+from airflow_provider_openclinica.client.tokens import PATIENCE, TokenManager
+from airflow_provider_openclinica.errors import ConfigurationError
+from airflow_provider_openclinica.hooks.token_variable import VariableTokenStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow.providers.common.compat.sdk import Connection
+
+TOKEN_CACHES = ("memory", "file", "variable")
+
+_SWITCH = {"": False, "true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_building = threading.Lock()
+
+
+def client_for(
+    conn_id: str, *, sleep: Callable[[float], None] = time.sleep, patience: float = PATIENCE
+) -> OpenClinicaClient:
+    """Return this process's client for a connection. Reads the connection; asks OpenClinica nothing.
+
+    In a trigger call it through ``sync_to_async``: on Airflow 3.0 and 3.1 a plain thread cannot read connections.
+
+    :param conn_id: a connection of type ``openclinica``.
+    :param sleep: what waits between tries; may raise, to end the wait of a task that is killed.
+    :param patience: the longest wait for a turn at the token server, in seconds.
+    :raises ConfigurationError: the connection cannot work as it is written.
+    """
+    connection = BaseHook.get_connection(conn_id)
+    settings, token_cache = settings_of(connection), token_cache_of(connection)
+    with _building:
+        return _client(settings, token_cache, token_cache_dir(), sleep, patience)
+
+
+@lru_cache(maxsize=16)
+def _client(
+    settings: ServerSettings, token_cache: str, folder: Path, sleep: Callable[[float], None], patience: float
+) -> OpenClinicaClient:
+    tokens = TokenManager(
+        settings,
+        stores=[VariableTokenStore()] if token_cache == "variable" else [],  # noqa: S105 (a kind of cache)
+        cache_dir=None if token_cache == "memory" else folder,  # noqa: S105
+        sleep=sleep,
+        patience=patience,
+        seen=_mask,
+    )
+    return OpenClinicaClient(settings, tokens, sleep=sleep)
+
+
+# A forked child must not talk over its parent's sockets.
+os.register_at_fork(after_in_child=_client.cache_clear)
+
+
+def settings_of(connection: Connection) -> ServerSettings:
+    """Read a connection of type ``openclinica``, also one in URI form, whose values are all strings.
+
+    :raises ConfigurationError: something is missing or cannot work.
+    """
+    host, schema, extra = connection.host or "", connection.schema or "", connection.extra_dejson
+    if schema.strip().lower() not in {"", "http", "https"}:  # in a URI, Airflow calls the path schema
+        host, schema = f"{host.rstrip('/')}/{schema}", ""
+    return ServerSettings.from_parts(
+        host=host,
+        schema=schema,
+        port=connection.port,
+        login=connection.login,
+        password=connection.password,
+        auth_url=extra.get("auth_url"),
+        import_path=extra.get("import_path"),
+        request_timeout=extra.get("request_timeout"),
+        verify=extra.get("verify"),
+        allow_http=_switch(extra, "allow_http"),
+        keep_cookies=_switch(extra, "keep_cookies"),
+    )
+
+
+def token_cache_of(connection: Connection) -> str:
+    """Return which processes may share a token: ``memory``, ``file`` (the default) or ``variable``.
+
+    :raises ConfigurationError: it is none of these.
+    """
+    token_cache = str(connection.extra_dejson.get("token_cache") or "file")
+    if token_cache not in TOKEN_CACHES:
+        raise ConfigurationError(f"token_cache is none of {', '.join(TOKEN_CACHES)}")
+    return token_cache
+
+
+def token_cache_dir() -> Path:
+    """Return the folder in which this host's processes share tokens; by default one for each user."""
+    written = conf.get("openclinica", "token_cache_dir", fallback="")
+    return Path(written) if written else Path(tempfile.gettempdir()) / f"airflow-openclinica-{os.geteuid()}"
+
+
+def _switch(extra: dict[str, Any], name: str) -> bool:
+    """Read a switch; a word that is neither yes nor no must not silently mean one of them."""
+    written = str(extra.get(name) or "").strip().lower()
+    if written not in _SWITCH:
+        raise ConfigurationError(f"{name} is neither true nor false")
+    return _SWITCH[written]
+
+
+def _mask(token: str) -> None:
+    """Let Airflow mask the token in task logs. A net only: no log line of ours holds one.
+
+    Not outside the main thread: there it would talk to the supervisor as `VariableTokenStore` must not.
+    """
+    if threading.current_thread() is threading.main_thread():
+        mask_secret(token)

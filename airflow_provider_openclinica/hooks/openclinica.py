@@ -1,0 +1,90 @@
+"""The hook: an Airflow connection in, an OpenClinica client out."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from airflow_provider_openclinica.errors import OpenClinicaError
+from airflow_provider_openclinica.get_provider_info import get_provider_info
+from airflow_provider_openclinica.hooks.clients import client_for
+
+if TYPE_CHECKING:
+    from airflow_provider_openclinica.client.client import OpenClinicaClient
+
+TEST_PATIENCE = 10.0  #: seconds; somebody sits before the button
+
+
+class OpenClinicaHook(BaseHook):
+    """Connects to OpenClinica 4.
+
+    ``hook.get_conn()`` gives the client, which has all calls: ``hook.get_conn().jobs.state(uuid)``.
+
+    :param openclinica_conn_id: a connection of type ``openclinica``. Host is the study server's URL, such as
+        ``https://acme.openclinica.io/OpenClinica``; login and password are those of an API account; the extra may hold
+        ``auth_url``, ``import_path``, ``token_cache``, ``request_timeout``, ``verify``, ``allow_http`` and
+        ``keep_cookies``.
+    """
+
+    conn_name_attr = "openclinica_conn_id"
+    default_conn_name = "openclinica_default"
+    conn_type = "openclinica"
+    hook_name = "OpenClinica"
+
+    def __init__(self, openclinica_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.openclinica_conn_id = openclinica_conn_id
+
+    def get_conn(self) -> OpenClinicaClient:
+        """Return the client that this process keeps for the connection; it sends nothing before its first call.
+
+        :raises ConfigurationError: the connection cannot work as it is written.
+        """
+        return client_for(self.openclinica_conn_id)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Make one authenticated call that needs no study, and say in words how it went.
+
+        The token comes from the shared cache, so that pressing *Test* often does not use up the two token calls a
+        minute that tasks need as well.
+        """
+        try:
+            client = client_for(self.openclinica_conn_id, sleep=_nap, patience=TEST_PATIENCE)
+            client.check()
+        except OpenClinicaError as error:
+            return False, str(error)
+        except AirflowNotFoundException:
+            return False, f"There is no connection {self.openclinica_conn_id}"
+        return True, f"OpenClinica answers at {client.settings.study_url} and accepts the account."
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Make the form fields of the provider info for Airflow before 3.2, which asks the hook for them."""
+        from wtforms import BooleanField, StringField  # type: ignore[import-untyped]
+        from wtforms.validators import Optional, any_of  # type: ignore[import-untyped]
+
+        widgets = {}
+        for name, field in _connection_type()["conn-fields"].items():
+            schema = field["schema"]
+            validators = [Optional()] + ([any_of(schema["enum"])] if "enum" in schema else [])
+            widgets[name] = (BooleanField if "boolean" in schema["type"] else StringField)(
+                field["label"], validators=validators, description=field["description"], default=schema.get("default")
+            )
+        return widgets
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return how the form treats Airflow's own fields, for Airflow before 3.2."""
+        behaviour = _connection_type()["ui-field-behaviour"]
+        return {name.replace("-", "_"): value for name, value in behaviour.items()}
+
+
+def _nap(seconds: float) -> None:
+    time.sleep(min(seconds, 0.5))
+
+
+def _connection_type() -> Any:
+    info: Any = get_provider_info()
+    return info["connection-types"][0]

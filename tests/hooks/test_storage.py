@@ -1,0 +1,170 @@
+"""Files anywhere: whole or not at all, on local disk and on a real S3 API."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3  # type: ignore[import-untyped]
+import pytest
+from lxml import etree
+from moto.server import ThreadedMotoServer
+
+from airflow_provider_openclinica.errors import ConfigurationError
+from airflow_provider_openclinica.hooks.storage import BLOCK_BYTES, ObjectStorage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BUCKET = "labs"
+
+
+@pytest.fixture(scope="module")
+def s3_api() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_api: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A bucket, reached by Airflow through the connection ``labs_s3``."""
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    extra = {**keys, "endpoint_url": s3_api, "region_name": "us-east-1"}
+    monkeypatch.setenv("AIRFLOW_CONN_LABS_S3", json.dumps({"conn_type": "aws", "extra": extra}))
+    client = boto3.client("s3", endpoint_url=s3_api, region_name="us-east-1", **keys)
+    client.create_bucket(Bucket=BUCKET)
+    yield client
+    for listed in client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+        client.delete_object(Bucket=BUCKET, Key=listed["Key"])
+    client.delete_bucket(Bucket=BUCKET)
+
+
+@pytest.fixture(params=["local", "file", "s3"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The same folder in each spelling; each test runs in all of them."""
+    if request.param == "s3":
+        request.getfixturevalue("s3")
+        return f"s3://labs_s3@{BUCKET}/runs/today"
+    return f"{tmp_path}/runs/today" if request.param == "local" else f"file://{tmp_path}/runs/today"
+
+
+def names(folder: str, request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
+    """What lies under the folder's top, whichever kind it is."""
+    if folder.startswith("s3:"):
+        s3 = request.getfixturevalue("s3")
+        return [listed["Key"] for listed in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+    return [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def break_off(uri: str, size: int, error: type[BaseException]) -> None:
+    """Fail in the middle of writing."""
+    with ObjectStorage().create(uri) as file:
+        file.write(b"x" * size)
+        raise error
+
+
+@pytest.mark.parametrize("size", [0, 5, BLOCK_BYTES + 1, 2 * BLOCK_BYTES])
+def test_what_is_written_can_be_read_and_measured(folder: str, size: int) -> None:
+    files, content = ObjectStorage(), os.urandom(size)
+    with files.create(f"{folder}/log.csv") as file:
+        for start in range(0, size, 1 << 20):
+            file.write(content[start : start + (1 << 20)])
+    assert files.size(f"{folder}/log.csv") == size
+    with files.open(f"{folder}/log.csv") as file:
+        assert hashlib.sha256(file.read()).digest() == hashlib.sha256(content).digest()
+
+
+def test_nothing_is_to_be_seen_before_the_file_is_whole(
+    folder: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    with ObjectStorage().create(f"{folder}/log.csv") as file:
+        file.write(b"half" * BLOCK_BYTES)
+        visible = [name for name in names(folder, request, tmp_path) if not Path(name).name.startswith(".")]
+        assert visible == []
+    assert names(folder, request, tmp_path) == ["runs/today/log.csv"]
+
+
+@pytest.mark.parametrize("written", [0, 5, 3 * BLOCK_BYTES])
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_after_an_error_there_is_no_file(
+    folder: str, request: pytest.FixtureRequest, tmp_path: Path, written: int, error: type[BaseException]
+) -> None:
+    with pytest.raises(error):
+        break_off(f"{folder}/log.csv", written, error)
+    assert names(folder, request, tmp_path) == []
+    if folder.startswith("s3:"):
+        uploads = request.getfixturevalue("s3").list_multipart_uploads(Bucket=BUCKET)
+        assert uploads.get("Uploads", []) == []
+
+
+def test_after_an_error_the_earlier_file_stands(folder: str) -> None:
+    files = ObjectStorage()
+    with files.create(f"{folder}/log.csv") as file:
+        file.write(b"earlier")
+    with pytest.raises(RuntimeError):
+        break_off(f"{folder}/log.csv", 5, RuntimeError)
+    with files.open(f"{folder}/log.csv") as file:
+        assert file.read() == b"earlier"
+
+
+def test_a_file_replaces_the_one_of_its_name(folder: str) -> None:
+    files = ObjectStorage()
+    for content in (b"a longer first one", b"second"):
+        with files.create(f"{folder}/log.csv") as file:
+            file.write(content)
+    with files.open(f"{folder}/log.csv") as file:
+        assert file.read() == b"second"
+
+
+def test_zip_and_xml_readers_take_what_is_opened_for_a_file(folder: str) -> None:
+    files, packed = ObjectStorage(), io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("scan.pdf", b"pdf")
+    with files.create(f"{folder}/a.zip") as file:
+        file.write(packed.getvalue())
+    with files.create(f"{folder}/a.xml") as file:
+        file.write(b"<ODM><ClinicalData/></ODM>")
+    with files.open(f"{folder}/a.zip") as file, zipfile.ZipFile(file) as archive:
+        assert archive.namelist() == ["scan.pdf"]
+    with files.open(f"{folder}/a.xml") as file:
+        assert [element.tag for _, element in etree.iterparse(file)] == ["ClinicalData", "ODM"]
+
+
+def test_a_missing_file_is_the_systems_own_error(folder: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        ObjectStorage().open(f"{folder}/missing.xml").read()
+
+
+def test_a_relative_path_begins_at_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with ObjectStorage().create("logs/a #1 100%?.csv") as file:
+        file.write(b"x")
+    assert (tmp_path / "logs" / "a #1 100%?.csv").read_bytes() == b"x"
+    assert ObjectStorage().size("logs/a #1 100%?.csv") == 1
+
+
+def test_a_name_that_a_folder_has_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="is a folder"), ObjectStorage().create(str(tmp_path)):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_very_long_name_can_be_written(tmp_path: Path) -> None:
+    name = "x" * 250 + ".csv"
+    with ObjectStorage().create(str(tmp_path / name)) as file:
+        file.write(b"x")
+    assert (tmp_path / name).read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("uri", ["nowhere://labs/today.xml", "sftp9://host/today.xml"])
+def test_an_address_that_airflow_cannot_open_names_what_to_install(uri: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"knows no storage.*apache-airflow-providers"):
+        ObjectStorage().open(uri)
