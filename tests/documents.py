@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
 COMMENT = "haemolysed, Q-7391"  #: a value that stands in no other place
 BAD_UNIT = "furlong-8820"  #: a value that is no choice of its code list
-SECRETS = (COMMENT, BAD_UNIT, "BOS-001", "BOS-002", "LEI-001", "SS_BOS001", "SS_BOS002", "SS_LEI001")
+#: Participants of the demo study. Tests name them by these: a logged traceback shows the lines of a test.
+FIRST, SECOND, OF_LEIDEN = "BOS-001", "BOS-002", "LEI-001"
+SECRETS = (COMMENT, BAD_UNIT, FIRST, SECOND, OF_LEIDEN, "SS_BOS001", "SS_BOS002", "SS_LEI001")
 
 NAMESPACES = (
     'xmlns="http://www.cdisc.org/ns/odm/v1.3" xmlns:OpenClinica="http://www.openclinica.org/ns/odm_ext_v130/v3.1"'
@@ -25,7 +27,7 @@ def labs(*participants: str, study: str = "S_BOSTON", unit: str = "mmol/mol", re
     :param unit: the unit of the first result; the others are right.
     :param results: results of each sample; a sample has 3 items, a result 3.
     """
-    subjects = "\n".join(sample(participant, unit, results) for participant in participants or ("BOS-001",))
+    subjects = "\n".join(sample(participant, unit, results) for participant in participants or (FIRST,))
     return document(f'<ClinicalData StudyOID="{study}" MetaDataVersionOID="null">\n{subjects}\n</ClinicalData>')
 
 

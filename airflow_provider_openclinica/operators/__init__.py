@@ -1,0 +1,1 @@
+"""What a DAG author uses to send data to OpenClinica."""

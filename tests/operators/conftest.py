@@ -1,0 +1,32 @@
+"""What the tests of operators share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.documents import labs as labs_document
+from tests.tasks import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def task() -> Task:
+    """A task on an Airflow that has a state store."""
+    return Task()
+
+
+@pytest.fixture
+def labs(tmp_path: Path) -> Callable[..., str]:
+    """Write a laboratory file, see ``tests/documents.py``, and return its path."""
+
+    def write(*participants: str, name: str = "labs.xml", **content: Any) -> str:
+        path = tmp_path / name
+        path.write_text(labs_document(*participants, **content), encoding="utf-8")
+        return str(path)
+
+    return write

@@ -1,0 +1,41 @@
+"""Imports as the tests of operators run them."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_openclinica.engine.watch import WaitInterruptedError
+from airflow_provider_openclinica.operators.clinicaldata import OpenClinicaImportClinicalDataOperator
+
+if TYPE_CHECKING:
+    from airflow_provider_openclinica.sandbox.server import Sandbox
+    from tests.tasks import Task
+
+
+def importing(odm_uri: str, **options: Any) -> OpenClinicaImportClinicalDataOperator:
+    usual: dict[str, Any] = {"study_oid": "S_JUNO", "poll_interval": 0.05}
+    return OpenClinicaImportClinicalDataOperator(task_id="import", odm_uri=odm_uri, **usual | options)
+
+
+def names(sandbox: Sandbox) -> list[str]:
+    """The names that jobs were made of, oldest first."""
+    return [job["sourceFileName"] for job in sandbox.jobs()]
+
+
+def kill_while_waiting(task: Task, operator: OpenClinicaImportClinicalDataOperator) -> None:
+    """Run a try, and let Airflow kill it during its wait."""
+    threading.Timer(0.8, operator.on_kill).start()
+    with pytest.raises(WaitInterruptedError):
+        task.run(operator)
+
+
+def fails_with(task: Task, operator: OpenClinicaImportClinicalDataOperator, error: type[Exception]) -> str:
+    """Run a try that fails for good, and return what it says."""
+    with pytest.raises(AirflowFailException) as caught:
+        task.run(operator)
+    assert isinstance(caught.value.__cause__, error)
+    return str(caught.value)
