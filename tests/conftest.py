@@ -1,0 +1,85 @@
+"""Fixtures that all parts of the suite share. Neither Airflow nor the sandbox is imported until a test asks for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_openclinica.sandbox.server import Sandbox
+
+AIRFLOW_SETTINGS = {
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+    "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
+    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give Airflow a home of its own before any test module can import it; the home is empty and costs nothing."""
+    home = Path(tempfile.mkdtemp(prefix="openclinica-airflow-"))
+    for name in [name for name in os.environ if name.startswith(("AIRFLOW", "_AIRFLOW"))]:
+        del os.environ[name]  # a developer's own settings would make the suite mean something else
+    os.environ.update(AIRFLOW_SETTINGS)
+    os.environ["AIRFLOW_HOME"] = str(home)
+    os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(home / "dags")
+    if config.pluginmanager.hasplugin("hypothesispytest"):  # not there where old Airflows are tested
+        from hypothesis import settings
+
+        settings.register_profile("any-machine", deadline=None)  # a busy one is no reason to fail
+        settings.load_profile("any-machine")
+    config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> None:
+    """Create Airflow's metadata database. Some seconds, once, for the tests that need it."""
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+@pytest.fixture(params=["docs", "source"])
+def dialect(request: pytest.FixtureRequest) -> str:
+    """Both accounts of OpenClinica 4, one after the other (docs/protocol.md, sandbox)."""
+    return str(request.param)
+
+
+@pytest.fixture
+def sandbox(dialect: str) -> Iterator[Sandbox]:
+    """Run an OpenClinica on a free port of loopback, fresh for each test, whose jobs are quick."""
+    from airflow_provider_openclinica.sandbox.server import Sandbox
+
+    with Sandbox(dialect=dialect, job_seconds=0.2, token_rate=0) as server:
+        yield server
+
+
+@pytest.fixture
+def token_cache_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the tokens of this test are kept."""
+    folder = tmp_path / "tokens"
+    monkeypatch.setenv("AIRFLOW__OPENCLINICA__TOKEN_CACHE_DIR", str(folder))
+    return folder
+
+
+@pytest.fixture
+def openclinica_conn(sandbox: Sandbox, token_cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Define ``openclinica_default`` for the sandbox's data manager; returns the connection's id."""
+    connection = {
+        "conn_type": "openclinica",
+        "host": sandbox.study_url,
+        "login": "data_manager",
+        "password": "sandbox",
+        "extra": {"auth_url": sandbox.auth_url},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_OPENCLINICA_DEFAULT", json.dumps(connection))
+    return "openclinica_default"
