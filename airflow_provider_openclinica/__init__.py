@@ -1,3 +1,3 @@
-"""An Apache Airflow provider for OpenClinica: the version, and nothing else, since every ``import airflow`` loads it."""
+"""An Apache Airflow provider for OpenClinica. Only a version here: every ``import airflow`` loads this module."""
 
 __version__ = "0.1.0"

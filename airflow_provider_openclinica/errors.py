@@ -94,6 +94,13 @@ class FileError(OpenClinicaError):
     next_step = "Correct the file and clear the task."
 
 
+class FileUnavailableError(OpenClinicaError):
+    """A file cannot be opened: it is not there, not yet, or not for this worker."""
+
+    next_step = "Check the address, and that this worker may read it; a retry helps where the file is only late."
+    retry = True
+
+
 class RateLimitError(OpenClinicaError):
     """OpenClinica asks for fewer calls: two token calls a minute for each address, for one."""
 
@@ -118,8 +125,8 @@ class AmbiguousSubmitError(OpenClinicaError):
     """The connection broke while a file was being sent: a job may exist or not, and nothing here can tell."""
 
     next_step = (
-        "Look for the file name in OpenClinica's Bulk Actions Log. If it is not there, clear the task; if it is, "
-        "wait for that job with OpenClinicaJobSensor."
+        "Look for the file name in OpenClinica's Bulk Actions Log. If it is there, wait for that job with "
+        "OpenClinicaJobSensor; if not, send the file in a new run."
     )
 
 
@@ -130,9 +137,21 @@ class SubmissionChangedError(OpenClinicaError):
 
 
 class JobFailedError(OpenClinicaError):
-    """OpenClinica began the job and gave it up; no log says why."""
+    """OpenClinica began the job and gave it up; no log says why. What a retry does depends on what such jobs leave."""
 
-    next_step = "Look at the job in the Bulk Actions Log; an import has left nothing behind, so clear the task to resend."
+    next_step = (
+        "A failed import has left nothing behind: a retry, or clearing the task, sends it anew. If that fails too, "
+        "look at the job in the Bulk Actions Log and ask support."
+    )
+    retry = True
+
+
+class PartlyAppliedError(OpenClinicaError):
+    """A failed job may have applied some of its rows, and sending those again would repeat them."""
+
+    next_step = (
+        "Compare the study with the file. Clearing the task sends the whole file again; else send what is missing."
+    )
 
 
 class JobUnknownError(OpenClinicaError):
@@ -148,7 +167,17 @@ class JobUnknownError(OpenClinicaError):
 class JobTimeoutError(OpenClinicaError):
     """The job had not ended when the deadline passed. It goes on; a retry finds it again."""
 
-    next_step = "A restart of the server leaves jobs so for ever: ask support, then clear this task."
+    next_step = (
+        "A retry, or clearing the task, goes on waiting. A restart of the server leaves jobs so for ever: ask support "
+        "to delete it, then clear the task."
+    )
+    retry = True
+
+
+class WaitInterruptedError(OpenClinicaError):
+    """The task was told to stop while its job was running."""
+
+    next_step = "The job goes on; the next try finds it again."
     retry = True
 
 

@@ -42,6 +42,7 @@ class OpenClinicaClient:
         self, settings: ServerSettings, tokens: TokenManager, *, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         self.settings, self.tokens = settings, tokens
+        self.sleep = sleep
         self._http = Http(settings, tokens, sleep=sleep)
         self.clinicaldata = ClinicalData(self._http, settings, tokens)
         self.jobs = Jobs(self._http, settings.study_url)

@@ -39,6 +39,7 @@ from airflow_provider_openclinica.errors import (
     JobFailedError,
     LogGoneError,
     OpenClinicaError,
+    PartlyAppliedError,
     ServerUnavailableError,
     SubmissionChangedError,
     UnexpectedAnswerError,
@@ -154,7 +155,7 @@ class Run:
 
         :raises AmbiguousSubmitError: a job may exist, and neither record nor job list can tell.
         :raises SubmissionChangedError: an earlier try of this generation sent something else.
-        :raises JobFailedError: an earlier job failed, and may have applied some rows.
+        :raises PartlyAppliedError: an earlier job failed, and may have applied some rows.
         :raises RowsLostError: judged before, with this verdict.
         :raises OpenClinicaError: OpenClinica refused the part or cannot be reached; nothing was sent.
         """
@@ -184,7 +185,9 @@ class Run:
         part = self._part_of(ticket)
         log_uri = log_uri_for(self._policy.log_uri, ticket.job_uuid, ticket.part)
         try:
-            report = collect(self._client, ticket, files=self._files, log_uri=log_uri, sent=part.sent)
+            report = collect(
+                self._client, ticket, files=self._files, log_uri=log_uri, sent=part.sent, sleep=self._client.sleep
+            )
         except JobFailedError:
             self._record.write_failure(ticket)
             raise
@@ -280,11 +283,10 @@ class Run:
                 f"{self._called(part)} is not what an earlier try of this task sent", study=part.study_oid
             )
         if decision.act is Act.STOP:
-            return JobFailedError(
+            return PartlyAppliedError(
                 "OpenClinica gave the job of an earlier try up, and may have applied some of its rows",
                 study=part.study_oid,
                 job=decision.job_uuid,
-                next_step="Compare the study with the file, and send what is missing in a new run.",
             )
         return self._ambiguous(part, "An earlier try may have sent this file, and the job list cannot tell", "")
 

@@ -148,7 +148,9 @@ class Situation:
     @property
     def needs_the_list(self) -> bool:
         """The record alone does not settle it."""
-        return self.record is None or self.record.phase is Phase.SUBMITTING
+        if self.record is None or self.record.phase is Phase.SUBMITTING:
+            return True
+        return self.record.phase is Phase.SUBMITTED and self.cleared_since
 
 
 def decide(now: Situation, sighting: Sighting) -> Decision:
@@ -165,7 +167,9 @@ def decide(now: Situation, sighting: Sighting) -> Decision:
     if record.phase is Phase.JUDGED:
         return Decision(Act.SUBMIT if now.cleared_since else Act.VERDICT, record.job_uuid)
     if record.phase is Phase.SUBMITTED:
-        return Decision(Act.ATTACH, record.job_uuid)
+        # A job that hung for ever ends by being deleted; then clearing the task is how to send the file again.
+        deleted = now.cleared_since and sighting.seen is Seen.NOT_THERE
+        return Decision(Act.SUBMIT if deleted and now.repeatable else Act.ATTACH, record.job_uuid)
     if record.phase is Phase.FAILED:
         return _after_failure(now, record.job_uuid)
     return _while_submitting(now, record, sighting)

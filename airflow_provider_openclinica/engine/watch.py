@@ -27,6 +27,7 @@ from airflow_provider_openclinica.errors import (
     RateLimitError,
     RoleError,
     ServerUnavailableError,
+    WaitInterruptedError,
 )
 
 if TYPE_CHECKING:
@@ -40,13 +41,6 @@ GROWTH = 1.5  #: each pause is that much longer than the one before
 LONGEST = 10  #: the longest pause, as a multiple of the first
 JITTER = 0.1  #: pauses vary by that share, so that many tasks do not ask in step
 GRACE_SECONDS = 60.0  #: how long a new job may be unknown: some servers need a moment to show it
-
-
-class WaitInterruptedError(OpenClinicaError):
-    """The task was told to stop while its job was running."""
-
-    next_step = "The job goes on; the next try finds it again."
-    retry = True
 
 
 @dataclass(slots=True, kw_only=True)
@@ -88,8 +82,6 @@ class JobWatch:
                 f"Still running after {_duration(self.deadline - self.since)}",
                 study=self.study_oid,
                 job=self.job_uuid,
-                next_step="A retry, or clearing the task, goes on waiting. A restart of the server leaves jobs so for "
-                "ever: ask support, then send the file in a new run.",
             )
         return state
 

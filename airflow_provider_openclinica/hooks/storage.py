@@ -20,23 +20,34 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_openclinica.errors import ConfigurationError
+from airflow_provider_openclinica.errors import ConfigurationError, FileUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BLOCK_BYTES = 8 << 20  #: of a buffer; S3 wants parts of 5 MiB or more, and takes 10,000 of them
 
+_REASONS: dict[type[OSError], str] = {
+    FileNotFoundError: "there is no such file",
+    PermissionError: "permission denied",
+    IsADirectoryError: "it is a folder",
+}
 _APPEARS_AT_CLOSE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
 
 
 class ObjectStorage:
-    """`engine.files.Files` under Airflow. What a place raises (``OSError``, mostly) passes through."""
+    """`engine.files.Files` under Airflow. What a place raises in the middle of a file (``OSError``) passes through."""
 
     def open(self, uri: str) -> BinaryIO:
-        """Open a file for reading, from its beginning; it can seek."""
+        """Open a file for reading, from its beginning; it can seek.
+
+        :raises FileUnavailableError: it is not there, or not for us.
+        """
         fs, path, _ = _place(uri)
-        return cast("BinaryIO", fs.open(path, "rb", block_size=BLOCK_BYTES))
+        try:
+            return cast("BinaryIO", fs.open(path, "rb", block_size=BLOCK_BYTES))
+        except OSError as error:
+            raise FileUnavailableError(f"{uri} cannot be opened: {_why(error)}") from error
 
     def size(self, uri: str) -> int:
         """Return the size of a file, in bytes."""
@@ -71,6 +82,11 @@ def _place(uri: str) -> tuple[Any, str, str]:
             next_step="Install the provider that has it: apache-airflow-providers-amazon[s3fs] for s3, for one.",
         ) from None
     return fs, path.path, path.protocol
+
+
+def _why(error: OSError) -> str:
+    """Say what the matter is, without what a store's own message may quote."""
+    return _REASONS.get(type(error), f"the storage raised {type(error).__name__}")
 
 
 @contextlib.contextmanager

@@ -205,6 +205,8 @@ class _Checks:
         if not any(tag.attributes.get(name, "").strip() for name in ("SubjectKey", "StudySubjectID")):
             reason = "SubjectData has neither SubjectKey nor OpenClinica:StudySubjectID. Write one of them, or both"
             self._error(tag, reason)
+        elif not tag.attributes.get("StudySubjectID", "").strip():
+            self._warn_once(tag, "SubjectData has no OpenClinica:StudySubjectID, which documented servers ask for")
 
     def _event(self, tag: Tag) -> None:
         self._oid(tag)

@@ -9,13 +9,11 @@ deadlines are absolute.
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
@@ -24,19 +22,27 @@ from airflow_provider_openclinica.engine.events import Progress, read_event
 from airflow_provider_openclinica.engine.judge import parse_fail_on, result_of, running
 from airflow_provider_openclinica.engine.record import Record
 from airflow_provider_openclinica.engine.run import Policy, Prepared, Run
-from airflow_provider_openclinica.engine.watch import JobWatch, WaitInterruptedError, wait
-from airflow_provider_openclinica.errors import ConfigurationError, JobFailedError, JobTimeoutError
+from airflow_provider_openclinica.engine.watch import JobWatch, wait
+from airflow_provider_openclinica.errors import (
+    ConfigurationError,
+    JobFailedError,
+    JobTimeoutError,
+    WaitInterruptedError,
+)
+from airflow_provider_openclinica.hooks.clients import client_for
 from airflow_provider_openclinica.hooks.openclinica import OpenClinicaHook
 from airflow_provider_openclinica.hooks.storage import ObjectStorage
 from airflow_provider_openclinica.links.jobs import JOB_PAGE_KEY, OpenClinicaJobLink
 from airflow_provider_openclinica.operators import state
 from airflow_provider_openclinica.operators.arguments import seconds_of
 from airflow_provider_openclinica.operators.failures import airflow_failures
+from airflow_provider_openclinica.operators.scratch import scratch_folder
 from airflow_provider_openclinica.triggers.jobs import OpenClinicaJobTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import timedelta
+    from pathlib import Path
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -117,8 +123,13 @@ class OpenClinicaBulkOperator(BaseOperator):
 
     @cached_property
     def client(self) -> OpenClinicaClient:
-        """The client of the connection. It asks nothing before its first call."""
-        return OpenClinicaHook(self.openclinica_conn_id).get_conn()
+        """The client of the connection, whose waits end when the task is killed. No call is made here."""
+
+        def sleep(seconds: float) -> None:
+            if self._killed.wait(seconds):
+                raise WaitInterruptedError("Stopped while waiting to ask OpenClinica again")
+
+        return client_for(self.openclinica_conn_id, sleep=sleep)
 
     @cached_property
     def files(self) -> Files:
@@ -166,8 +177,8 @@ class OpenClinicaBulkOperator(BaseOperator):
     def _run(self, context: Context, progress: Progress) -> Iterator[Run]:
         """Prepare the parts, in a folder that does not outlive what this process does with them."""
         self._killed = threading.Event()
-        with tempfile.TemporaryDirectory(prefix="openclinica-parts-") as folder:
-            prepared = self.prepare(Path(folder), progress.plan or None)
+        with scratch_folder() as folder:
+            prepared = self.prepare(folder, progress.plan or None)
             if len(prepared.parts) > 1 and not self.wait_for_completion:
                 raise ConfigurationError(
                     f"{len(prepared.parts)} jobs are needed, one after the other, and wait_for_completion is False",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, BaseSensorOperator, PokeReturnValue, conf
 
@@ -24,7 +24,7 @@ from airflow_provider_openclinica.triggers.jobs import OpenClinicaJobTrigger
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, XComArg
 
 _UUID = re.compile(r"[0-9A-Za-z-]{36}")
 
@@ -56,7 +56,7 @@ class OpenClinicaJobSensor(BaseSensorOperator):
     def __init__(
         self,
         *,
-        job_uuid: str | Mapping[str, Any],
+        job_uuid: str | Mapping[str, Any] | XComArg,
         study_oid: str | None = None,
         openclinica_conn_id: str = OpenClinicaHook.default_conn_name,
         log_uri: str | None = None,
@@ -65,7 +65,7 @@ class OpenClinicaJobSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.job_uuid = job_uuid
+        self.job_uuid = cast("str | Mapping[str, Any]", job_uuid)  # an XComArg is one of them once it is rendered
         self.study_oid = study_oid
         self.openclinica_conn_id = openclinica_conn_id
         self.log_uri = log_uri

@@ -71,6 +71,20 @@ OTHER_FILE = {"payload_sha256": CHANGED}
         pytest.param(record(Phase.SUBMITTED), UNREADABLE, {}, ATTACH_RECORDED, id="submitted"),
         pytest.param(record(Phase.SUBMITTED), UNREADABLE, EVENTS, ATTACH_RECORDED, id="submitted-events"),
         pytest.param(record(Phase.SUBMITTED, EARLIER), UNREADABLE, {}, ATTACH_RECORDED, id="submitted-then-cleared"),
+        pytest.param(record(Phase.SUBMITTED), NOT_THERE, {}, ATTACH_RECORDED, id="submitted-and-not-there"),
+        pytest.param(
+            record(Phase.SUBMITTED, EARLIER), ENDED_EARLIER, {}, ATTACH_RECORDED, id="submitted-ended-then-cleared"
+        ),
+        pytest.param(
+            record(Phase.SUBMITTED, EARLIER),
+            NOT_THERE,
+            {},
+            SUBMIT,
+            id="submitted-deleted-cleared",
+        ),
+        pytest.param(
+            record(Phase.SUBMITTED, EARLIER), NOT_THERE, EVENTS, ATTACH_RECORDED, id="submitted-deleted-cleared-events"
+        ),
         pytest.param(record(Phase.FAILED), UNREADABLE, {}, SUBMIT, id="failed"),
         pytest.param(record(Phase.FAILED), UNREADABLE, EVENTS, Decision(Act.STOP, OLD_JOB), id="failed-events"),
         pytest.param(record(Phase.FAILED, EARLIER), UNREADABLE, EVENTS, SUBMIT, id="failed-then-cleared-events"),

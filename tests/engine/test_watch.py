@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_openclinica.client.jobs import JobState
-from airflow_provider_openclinica.engine.watch import GRACE_SECONDS, JITTER, JobWatch, WaitInterruptedError, wait
+from airflow_provider_openclinica.engine.watch import GRACE_SECONDS, JITTER, JobWatch, wait
 from airflow_provider_openclinica.errors import (
     JobFailedError,
     JobTimeoutError,
@@ -19,6 +19,7 @@ from airflow_provider_openclinica.errors import (
     LogGoneError,
     OpenClinicaError,
     RoleError,
+    WaitInterruptedError,
 )
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import pytest
 from lxml import etree
 from moto.server import ThreadedMotoServer
 
-from airflow_provider_openclinica.errors import ConfigurationError
+from airflow_provider_openclinica.errors import ConfigurationError, FileUnavailableError
 from airflow_provider_openclinica.hooks.storage import BLOCK_BYTES, ObjectStorage
 
 if TYPE_CHECKING:
@@ -138,9 +138,10 @@ def test_zip_and_xml_readers_take_what_is_opened_for_a_file(folder: str) -> None
         assert [element.tag for _, element in etree.iterparse(file)] == ["ClinicalData", "ODM"]
 
 
-def test_a_missing_file_is_the_systems_own_error(folder: str) -> None:
-    with pytest.raises(FileNotFoundError):
+def test_a_missing_file_is_worth_a_retry_and_is_named(folder: str) -> None:
+    with pytest.raises(FileUnavailableError, match=r"missing\.xml cannot be opened: there is no such file") as caught:
         ObjectStorage().open(f"{folder}/missing.xml").read()
+    assert caught.value.retry
 
 
 def test_a_relative_path_begins_at_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

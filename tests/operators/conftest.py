@@ -6,12 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_openclinica.client import retries
 from tests.documents import labs as labs_document
 from tests.tasks import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait milliseconds between the tries of a request; how long they really are is tested with the client."""
+    monkeypatch.setattr(retries, "_FIRST_WAIT", 0.01)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_openclinica.engine.watch import WaitInterruptedError
+from airflow_provider_openclinica.errors import WaitInterruptedError
 from airflow_provider_openclinica.operators.clinicaldata import OpenClinicaImportClinicalDataOperator
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import zipfile
 from datetime import timedelta
@@ -178,18 +179,32 @@ def test_several_jobs_without_waiting_are_refused_before_anything_is_sent(
     assert posts(sandbox) == 0
 
 
+GOOD, ODM_1_3 = labs("BOS-001"), "http://www.cdisc.org/ns/odm/v1.3"
 BROKEN = {
-    "not-xml": "SubjectKey,Value",
-    "truncated": labs("BOS-001")[:-40],
-    "no-clinical-data": document(),
-    "no-repeat-key": labs("BOS-001").replace(' ItemGroupRepeatKey="2"', ""),
-    "empty": "",
+    "not-xml": ("SubjectKey,Value", "the file is not XML"),
+    "empty": ("", "the file is empty"),
+    "truncated": (GOOD[:-40], "it was cut off"),
+    "wrong-root": ("<Study/>", "the root element is not ODM"),
+    "wrong-namespace": (GOOD.replace(ODM_1_3, "urn:other"), "a namespace that is not ODM's"),
+    "odm-2.0": (GOOD.replace(ODM_1_3, "http://www.cdisc.org/ns/odm/v2.0"), "this is ODM 2.0"),
+    "no-clinical-data": (document(), "ODM has no ClinicalData"),
+    "no-study-oid": (GOOD.replace("ClinicalData StudyOID", "ClinicalData Study"), "ClinicalData has no StudyOID"),
+    "no-subject-data": (document('<ClinicalData StudyOID="S_BOSTON"/>'), "has no SubjectData"),
+    "undeclared-prefix": (GOOD.replace("xmlns:OpenClinica", "xmlns:Other"), "a prefix is used and declared nowhere"),
+    "entity-bomb": (f'<!DOCTYPE x [<!ENTITY a "b"><!ENTITY c "&a;&a;">]>{GOOD}', "document type declaration"),
+    "no-event-repeat-key": (GOOD.replace(' StudyEventRepeatKey="1"', ""), "Write the key, and 1 where nothing repeats"),
+    "no-group-repeat-key": (GOOD.replace(' ItemGroupRepeatKey="2"', ""), "Write the key, and 1 where nothing repeats"),
+    "impossible-date": (re.sub(r'StartDate="[^"]*"', 'StartDate="2026-02-30"', GOOD), "not a day of the calendar"),
+    "value-too-long": (
+        re.sub(r'Value="[^"]*"', f'Value="{4001 * "x"}"', GOOD, count=1),
+        "longer than 4,000 characters",
+    ),
 }
 
 
-@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(("content", "reason"), BROKEN.values(), ids=BROKEN)
 def test_a_bad_file_is_refused_before_the_first_request(
-    sandbox: Sandbox, task: Task, tmp_path: Path, scratch: Path, content: str
+    sandbox: Sandbox, task: Task, tmp_path: Path, scratch: Path, content: str, reason: str
 ) -> None:
     path = tmp_path / "bad.xml"
     path.write_text(content)
@@ -198,6 +213,7 @@ def test_a_bad_file_is_refused_before_the_first_request(
         task.run(importing(str(path)))
 
     assert str(caught.value).startswith(f"{path}, ")
+    assert reason in str(caught.value)
     assert sandbox.requests() == []
     assert task.store
     assert task.store.kept == {}

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_openclinica.engine.watch import WaitInterruptedError
 from airflow_provider_openclinica.errors import (
     AmbiguousSubmitError,
     JobFailedError,
@@ -19,6 +18,7 @@ from airflow_provider_openclinica.errors import (
     RowsFailedError,
     ServerUnavailableError,
     SubmissionChangedError,
+    WaitInterruptedError,
 )
 from tests.documents import BAD_UNIT
 from tests.operators.imports import fails_with, importing, kill_while_waiting, names
@@ -284,16 +284,18 @@ def test_a_file_that_names_a_site_needs_the_study_for_a_lost_job_to_be_looked_up
 
 @source_only
 @both_modes
-def test_a_failed_job_is_sent_anew_once_the_task_is_cleared(
-    sandbox: Sandbox, task: Task, labs: Labs, deferrable: bool
+@pytest.mark.parametrize("way", ["retry", "clear"])
+def test_a_failed_import_has_left_nothing_behind_and_is_sent_anew(
+    sandbox: Sandbox, task: Task, labs: Labs, deferrable: bool, way: str
 ) -> None:
     uri = labs("BOS-001")
     sandbox.fate("failed")
-    fails_with(task, importing(uri, deferrable=deferrable), JobFailedError)
+    with pytest.raises(JobFailedError, match="sends it anew"):
+        task.run(importing(uri, deferrable=deferrable))
     assert task.store
     assert task.store.get("openclinica_part_1")["phase"] == "failed"
 
-    task.ti.clear()
+    getattr(task.ti, way)()
 
     assert task.run(importing(uri, deferrable=deferrable))["outcomes"] == {"Inserted": 9}
 
@@ -301,7 +303,8 @@ def test_a_failed_job_is_sent_anew_once_the_task_is_cleared(
 def test_a_job_that_broke_off_while_writing_its_log_has_failed(sandbox: Sandbox, task: Task, labs: Labs) -> None:
     sandbox.fate("empty_log")
 
-    fails_with(task, importing(labs("BOS-001")), JobFailedError)
+    with pytest.raises(JobFailedError):
+        task.run(importing(labs("BOS-001")))
 
     assert task.store
     assert task.store.get("openclinica_part_1")["phase"] == "failed"
