@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def airflow_failures() -> Iterator[None]:
+def airflow_failures(*final: type[OpenClinicaError]) -> Iterator[None]:
     """Fail the task for good where no retry can help; any other error goes on as it is, and Airflow retries it.
 
-    :raises AirflowFailException: from an error whose ``retry`` is false, with its message.
+    :param final: errors that a retry of this task cannot mend, whatever ``retry`` says of them.
+    :raises AirflowFailException: from such an error, or one whose ``retry`` is false, with its message.
     """
     try:
         yield
     except OpenClinicaError as error:
-        if error.retry:
+        if error.retry and not isinstance(error, final):
             raise
         raise AirflowFailException(str(error)) from error

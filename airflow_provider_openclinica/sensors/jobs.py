@@ -15,7 +15,7 @@ from airflow_provider_openclinica.engine.events import Progress, read_event
 from airflow_provider_openclinica.engine.judge import judge, parse_fail_on, result_of
 from airflow_provider_openclinica.engine.ticket import JobTicket
 from airflow_provider_openclinica.engine.watch import JobWatch
-from airflow_provider_openclinica.errors import ConfigurationError, JobTimeoutError
+from airflow_provider_openclinica.errors import ConfigurationError, JobFailedError, JobTimeoutError
 from airflow_provider_openclinica.hooks.openclinica import OpenClinicaHook
 from airflow_provider_openclinica.hooks.storage import ObjectStorage
 from airflow_provider_openclinica.operators.failures import airflow_failures
@@ -77,12 +77,12 @@ class OpenClinicaJobSensor(BaseSensorOperator):
         """Poke until it is over, or hand the first job to the triggerer."""
         if not self.deferrable:
             return super().execute(context)
-        with airflow_failures():
+        with airflow_failures(JobFailedError):
             return self._defer(self._tickets()[0], Progress(started=time.time()))
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Look at each job once."""
-        with airflow_failures():
+        with airflow_failures(JobFailedError):
             client, tickets, since = (
                 OpenClinicaHook(self.openclinica_conn_id).get_conn(),
                 self._tickets(),
@@ -96,7 +96,7 @@ class OpenClinicaJobSensor(BaseSensorOperator):
 
     def resume(self, context: Context, event: Any) -> dict[str, Any] | None:  # noqa: ARG002 - Airflow's signature
         """Go on with the next job, or with the verdict."""
-        with airflow_failures():
+        with airflow_failures(JobFailedError):
             ended = read_event(event)
             if isinstance(ended.error, JobTimeoutError):
                 raise AirflowSensorTimeout(str(ended.error)) from ended.error

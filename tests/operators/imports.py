@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,10 +28,18 @@ def names(sandbox: Sandbox) -> list[str]:
 
 
 def kill_while_waiting(task: Task, operator: OpenClinicaImportClinicalDataOperator) -> None:
-    """Run a try, and let Airflow kill it during its wait."""
-    threading.Timer(0.8, operator.on_kill).start()
+    """Run a try, and let Airflow kill it once it has a job to wait for."""
+
+    def kill() -> None:
+        while "openclinica_job_page" not in task.ti.xcoms:
+            time.sleep(0.01)
+        operator.on_kill()
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
     with pytest.raises(WaitInterruptedError):
         task.run(operator)
+    killer.join()
 
 
 def fails_with(task: Task, operator: OpenClinicaImportClinicalDataOperator, error: type[Exception]) -> str:

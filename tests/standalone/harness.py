@@ -166,7 +166,11 @@ class Standalone:
 
     def _answer(self, method: str, path: str, **options: Any) -> Any:
         url = f"http://127.0.0.1:{self.port}/api/v2/{path}"
-        answer = self._session.request(method, url, timeout=30, **options)
+        for _ in range(5):
+            answer = self._session.request(method, url, timeout=30, **options)
+            if answer.status_code < 500:  # SQLite has one writer at a time, and Airflow says 500 to whoever comes late
+                break
+            time.sleep(1)
         assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
         return answer.json()
 
