@@ -6,13 +6,15 @@ import json
 import os
 import shutil
 import tempfile
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from airflow_provider_openclinica.sandbox.server import Sandbox
 
@@ -54,13 +56,21 @@ def dialect(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def sandbox(dialect: str) -> Iterator[Sandbox]:
-    """Run an OpenClinica on a free port of loopback, fresh for each test, whose jobs are quick."""
+@pytest.fixture(scope="session")
+def sandboxes() -> Iterator[Callable[[str], Sandbox]]:
+    """Return a function that gives the sandbox of a dialect, started when it is first asked for."""
     from airflow_provider_openclinica.sandbox.server import Sandbox
 
-    with Sandbox(dialect=dialect, job_seconds=0.2, token_rate=0) as server:
-        yield server
+    with ExitStack() as started:
+        yield cache(lambda dialect: started.enter_context(Sandbox(dialect=dialect, job_seconds=0.2, token_rate=0)))
+
+
+@pytest.fixture
+def sandbox(sandboxes: Callable[[str], Sandbox], dialect: str) -> Sandbox:
+    """Give an OpenClinica on a free port of loopback, fresh for each test, whose jobs are quick."""
+    server = sandboxes(dialect)
+    server.reset()
+    return server
 
 
 @pytest.fixture
