@@ -7,7 +7,6 @@ import logging
 import signal
 import sys
 import threading
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,33 +29,53 @@ def _user(argument: str) -> tuple[str, str]:
     return login, password
 
 
+def _port(argument: str) -> int:
+    port = int(argument)
+    if not 0 <= port < 2**16:
+        raise argparse.ArgumentTypeError("expected a number up to 65535")
+    return port
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_openclinica.sandbox",
         description="An OpenClinica 4 on this machine, for developing and testing. It listens on 127.0.0.1 only.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        argument_default=argparse.SUPPRESS,
     )
-    defaults = Options()
+    usual = Options()
     add = parser.add_argument
-    add("--port", type=int, default=8090, help="port to listen on; 0 for any free one")
+    add("--port", type=_port, default=8090, help="port to listen on; 0 for any free one (default: 8090)")
     add(
         "--dialect",
         choices=[str(dialect) for dialect in Dialect],
-        default=str(defaults.dialect),
-        help="docs: a hosted server as documented; source: the server of the published source",
+        help=f"docs: a hosted server as documented; source: that of the published source (default: {usual.dialect})",
     )
     add("--state", type=Path, metavar="FILE.sqlite", help="keep jobs and data in this file and a folder beside it")
     add("--study", type=Path, metavar="ODM.xml", help="metadata of the study to play, instead of the demo study")
-    add("--job-seconds", type=float, default=defaults.job_seconds, help="how long a job is in progress before its work")
-    add("--token-seconds", type=float, default=defaults.token_seconds, help="how long a token lives")
-    add("--token-rate", type=int, default=defaults.token_rate, help="token calls a minute; 0 for any number")
+    add(
+        "--job-seconds",
+        type=float,
+        metavar="SECONDS",
+        help=f"how long a job is in progress before its work (default: {usual.job_seconds:g})",
+    )
+    add(
+        "--token-seconds",
+        type=float,
+        metavar="SECONDS",
+        help=f"how long a token lives (default: {usual.token_seconds:g})",
+    )
+    add(
+        "--token-rate",
+        type=int,
+        metavar="CALLS",
+        help=f"token calls a minute; 0 for any number (default: {usual.token_rate})",
+    )
     add("--job-list", action=argparse.BooleanOptionalAction, help="whether job lists exist; by default in source only")
     add(
         "--user",
         dest="users",
         type=_user,
         action="append",
-        default=[],
         metavar="LOGIN:PASSWORD",
         help="one more Data Manager; may be repeated",
     )
@@ -80,14 +99,13 @@ def _introduction(sandbox: Sandbox) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until a signal comes."""
-    parsed = _parser().parse_args(arguments)
+    options = vars(_parser().parse_args(arguments))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    options = {option.name: getattr(parsed, option.name) for option in fields(Options)}
     try:
-        sandbox = Sandbox(port=parsed.port, **{**options, "users": tuple(parsed.users)}).start()
+        sandbox = Sandbox(**options).start()
     except (OSError, ValueError) as error:
         print(f"The sandbox cannot start: {error}", file=sys.stderr)  # noqa: T201
         return 2

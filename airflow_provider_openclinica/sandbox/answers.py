@@ -1,6 +1,7 @@
 """The bodies OpenClinica answers with, byte by byte (docs/protocol.md, answers).
 
-    plain_code(request, status, code)   a bare code or text, in the type and charset that ``Accept`` names
+    text(request, body)                 a bare code or text, in the type and charset that ``Accept`` names
+    json(body)                          an object or a list
     json_error(code, study, site)       ``{"message": ..., "params": ...}``
     validation_error(code, message)     the list shape of the deprecated import
     header_error(reason)                an empty 400 whose reason stands in a header
@@ -12,7 +13,7 @@ An answer that ends the handling of a request early is raised: ``raise Answered(
 from __future__ import annotations
 
 from email.message import Message
-from http import HTTPStatus
+from http.client import responses
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 LATIN_1 = "ISO-8859-1"
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 75em; margin: 2em auto; padding: 0 1.5em }
+h1 { font-size: 1.5em }
+table { border-collapse: collapse }
+td, th { padding: .45em 1.2em .45em 0; text-align: left; vertical-align: top; border-bottom: 1px solid #ddd }
+small, code { font-size: 13px; color: #666 }
+.COMPLETED { color: #1a7f37 } .FAILED { color: #c1121f } .IN_PROGRESS { color: #9a6700 }
+"""
 
 
 class Answered(Exception):  # noqa: N818 - not a failure of the sandbox, but the end of a request
@@ -85,14 +94,18 @@ def header_error(reason: str, entity: str = "JobController") -> Response:
 
 def html(status: int, *, headers: Mapping[str, str] | None = None, note: str = "") -> Response:
     """Answer with the page of an error that no controller caught."""
-    phrase = HTTPStatus(status).phrase
-    return HTMLResponse(_page(f"{status} {phrase}", f"<h1>{phrase}</h1>{note}"), status, headers=headers)
+    return HTMLResponse(page(f"{status} {responses.get(status, '')}", note), status, headers=headers)
 
 
 def login_page(status: int = 200) -> Response:
     """Answer as a proxy or the web application does whose session has gone."""
-    return HTMLResponse(_page("Log in to OpenClinica", "<form>Log in</form>"), status)
+    return HTMLResponse(page("Log in to OpenClinica", "<form>Log in</form>"), status)
 
 
-def _page(title: str, body: str) -> str:
-    return f"<!DOCTYPE html><html><head><title>{title}</title></head><body>{body}</body></html>"
+def page(title: str, body: str) -> str:
+    """Write a page.
+
+    :param body: HTML, everything in it escaped.
+    """
+    head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
+    return f"<!DOCTYPE html><html><head>{head}</head><body><h1>{title}</h1>{body}</body></html>"

@@ -86,7 +86,7 @@ class Tokens:
             now = time.monotonic()
             while self._calls and self._calls[0] <= now - 60:
                 self._calls.popleft()
-            if self.rate and len(self._calls) >= self.rate:
+            if 0 < self.rate <= len(self._calls):
                 return True
             self._calls.append(now)
             return False

@@ -50,13 +50,17 @@ _TABLES = (
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """A participant; ``status``: ``AVAILABLE``, ``SIGNED`` or ``REMOVED``."""
+    """A participant; ``status``: ``AVAILABLE``, ``SIGNED`` or ``REMOVED``; times as :func:`now` gives them."""
 
     id: int
     oid: str
     participant_id: str
     site_oid: str
     status: str
+    created_at: str
+    created_by: str
+    updated_at: str | None
+    updated_by: str | None
 
 
 @dataclass(slots=True)
@@ -142,18 +146,24 @@ class ClinicalStore:
 
     def participant_by_oid(self, oid: str) -> Participant | None:
         """Return the participant with this OID, wherever that is."""
-        row = self._db.execute(
-            "SELECT id, oid, participant_id, site_oid, status FROM participants WHERE oid = ?", (oid,)
-        ).fetchone()
-        return Participant(*row) if row else None
+        return next(iter(self._participants("oid = ?", oid)), None)
 
     def participants_by_id(self, participant_id: str, sites: Collection[str]) -> list[Participant]:
         """Return who has exactly this participant ID at one of these sites."""
+        found = self._participants("participant_id = ?", participant_id)
+        return [participant for participant in found if participant.site_oid in sites]
+
+    def participants(self, sites: Collection[str]) -> list[Participant]:
+        """Return everybody at these sites, removed participants too."""
+        return [participant for participant in self._participants("TRUE") if participant.site_oid in sites]
+
+    def _participants(self, condition: str, *values: str) -> list[Participant]:
         rows = self._db.execute(
-            "SELECT id, oid, participant_id, site_oid, status FROM participants WHERE participant_id = ?",
-            (participant_id,),
+            "SELECT id, oid, participant_id, site_oid, status, created_at, created_by, updated_at, updated_by "  # noqa: S608
+            f"FROM participants WHERE {condition} ORDER BY id",  # one of the three conditions above
+            values,
         )
-        return [participant for participant in (Participant(*row) for row in rows) if participant.site_oid in sites]
+        return [Participant(*row) for row in rows]
 
     def unsign_participant(self, participant: int, user: str) -> None:
         """Take a participant's signature away, if there is one."""

@@ -45,6 +45,7 @@ class Fault:
     :param times: how often it strikes; ``None`` for ever.
     :param status: ``None`` stands for what the kind usually answers.
     :param processed: the last four kinds only: process the request, then answer this instead.
+    :raises ValueError: a number is none.
     """
 
     kind: Kind
@@ -57,6 +58,11 @@ class Fault:
     body: str = ""
     size: int = 0
     processed: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse here what is no number, and not in the request that it would strike."""
+        self.times, self.status = (None if number is None else int(number) for number in (self.times, self.status))
+        self.seconds, self.size = float(self.seconds), int(self.size)
 
     def matches(self, method: str, path: str) -> bool:
         """Tell whether it would strike here."""

@@ -6,6 +6,10 @@ OIDs are in upper case, as the server looks them up; nothing else has been check
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @dataclass(slots=True)
@@ -123,3 +127,11 @@ class Document:
     study_oid: str | None = None
     subjects: list[SubjectData] = field(default_factory=list)
     upsert_on: UpsertOn | None = None
+
+    def items(self) -> Iterator[ItemData]:
+        """Give every item of every participant."""
+        for subject in self.subjects:
+            for event in subject.events:
+                for form in event.forms:
+                    for group in form.groups:
+                        yield from group.items

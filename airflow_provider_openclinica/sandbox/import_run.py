@@ -54,7 +54,6 @@ class ImportRun:
 
     :param user: login of whoever submitted the file.
     :param users: logins that notes may name; ``None``: the user service does not answer.
-    :param attachments: names of the files that came in the ZIP.
     :param scope: OIDs of the study and sites among whose participants a subject is looked for.
     """
 
@@ -63,7 +62,6 @@ class ImportRun:
     dialect: Dialect
     user: str
     users: Collection[str] | None
-    attachments: Collection[str]
     scope: frozenset[str]
     rows: list[Row] = field(default_factory=list)
 

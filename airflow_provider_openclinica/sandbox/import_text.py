@@ -10,7 +10,7 @@ from calendar import monthrange
 
 from airflow_provider_openclinica.sandbox.dialect import Dialect
 
-_INTEGER = re.compile(r"[+-]?\d+")
+_INTEGER = re.compile(r"([+-]?)0*(\d{1,10})")  # Python refuses to read a number of thousands of digits
 _REAL = re.compile(r"-?(\d+(\.\d+)?|\.\d+)")
 _DATE = re.compile(r"(?P<year>\d{4}|\+\d{5,9})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])", re.ASCII)
 _TIME = re.compile(r" ([01]\d|2[0-3]):[0-5]\d", re.ASCII)
@@ -20,7 +20,8 @@ _DATE_LENGTH = len("2020-01-01")
 
 def read_int(text: str) -> int | None:
     """Read a number of 32 bits; a sign and leading zeros are fine, blanks are not."""
-    number = int(text) if _INTEGER.fullmatch(text) else None
+    found = _INTEGER.fullmatch(text)
+    number = int(found[1] + found[2]) if found else None
     return number if number is not None and -(2**31) <= number < 2**31 else None
 
 

@@ -66,13 +66,11 @@ def run_import(
     scope_oid: str,
     user: str,
     dialect: Dialect,
-    attachments: Collection[str] | None = None,
     users: Collection[str] | None = (),
 ) -> list[Row]:
     """Import a document and return the rows of its log. Everything is written through the store, nothing committed.
 
     :param scope_oid: the study or the site that the document names, known to exist.
-    :param attachments: names of the files in the ZIP that came along, without folders.
     :param users: logins that notes may name, beside ``user``; ``None``: the user service does not answer.
     :raises JobFailed: the whole job fails; whoever owns the connection has to roll back.
     """
@@ -82,7 +80,6 @@ def run_import(
         dialect=dialect,
         user=user,
         users=None if users is None else {user, *users},
-        attachments=frozenset(attachments or ()),
         scope=study.scope(scope_oid),
     )
     if not document.subjects:

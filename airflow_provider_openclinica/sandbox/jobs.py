@@ -7,6 +7,7 @@ a restart of the real server does.
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import uuid
@@ -16,23 +17,33 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from airflow_provider_openclinica.sandbox.state import State
 
-    Work = Callable[[sqlite3.Connection], bytes]
+    Work = Callable[[sqlite3.Connection], "Log"]
 
 LOGGER = logging.getLogger(__name__)
 WORKERS = 16
-COLUMNS = "uuid, type, status, study_oid, site_oid, creator, source_name, created, updated, completed, log_name"
+COLUMNS = (
+    "uuid, type, status, study_oid, site_oid, creator, source_name, created, updated, completed, log_name, outcomes"
+)
 SCHEMA = """CREATE TABLE IF NOT EXISTS jobs (
     uuid TEXT PRIMARY KEY, type TEXT NOT NULL, status TEXT NOT NULL, study_oid TEXT NOT NULL, site_oid TEXT NOT NULL,
-    creator TEXT NOT NULL, source_name TEXT, created TEXT NOT NULL, updated TEXT, completed TEXT, log_name TEXT)"""
+    creator TEXT NOT NULL, source_name TEXT, created TEXT NOT NULL, updated TEXT, completed TEXT, log_name TEXT,
+    outcomes TEXT)"""
+
+
+class Log(NamedTuple):
+    """What work leaves behind: the bytes of its log, and how many rows had which outcome."""
+
+    content: bytes
+    outcomes: Mapping[str, int]
 
 
 class Fate(StrEnum):
@@ -67,7 +78,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A row of the table; times are ISO 8601 in UTC."""
+    """A row of the table; times are ISO 8601 in UTC, ``outcomes`` is a JSON object, for the page of jobs alone."""
 
     uuid: str
     type: str
@@ -80,6 +91,7 @@ class Job:
     updated: str | None
     completed: str | None
     log_name: str | None
+    outcomes: str | None
 
 
 class Jobs:
@@ -110,7 +122,7 @@ class Jobs:
         :param log_name: what the log's file is called, before the time of its end.
         """
         job_uuid = str(uuid.uuid4())
-        row = (job_uuid, kind, "IN_PROGRESS", study_oid, site_oid, creator, source_name, _now(), None, None, None)
+        row = (job_uuid, kind, "IN_PROGRESS", study_oid, site_oid, creator, source_name, _now(), *[None] * 4)
         with self._state.writing() as db:
             db.execute(f"INSERT INTO jobs ({COLUMNS}) VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608 - constants
         plan = self._plans.popleft() if self._plans else None
@@ -132,9 +144,9 @@ class Jobs:
             if fate in {Fate.FAILED, Fate.EMPTY_LOG}:
                 raise PlannedFailure
             if fate not in {Fate.LOG_GONE, Fate.NO_FILE}:
-                self._write_log(job_uuid, log, plan)
+                self._write_log(job_uuid, log.content, plan)
             stamp = datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S%f")[:-3] + "Z"
-            _end(db, job_uuid, "COMPLETED", f"{log_name}_{stamp}.csv")
+            _end(db, job_uuid, "COMPLETED", f"{log_name}_{stamp}.csv", log.outcomes)
 
     def _settle(self, job_uuid: str, source_name: str, future: Future[None]) -> None:
         if future.cancelled() or (error := future.exception()) is None:
@@ -199,9 +211,11 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _end(db: sqlite3.Connection, job_uuid: str, status: str, log_name: str) -> None:
-    change = "UPDATE jobs SET status = ?, log_name = ?, completed = ? WHERE uuid = ?"
-    db.execute(change, (status, log_name, _now(), job_uuid))
+def _end(
+    db: sqlite3.Connection, job_uuid: str, status: str, log_name: str, outcomes: Mapping[str, int] | None = None
+) -> None:
+    change = "UPDATE jobs SET status = ?, log_name = ?, outcomes = ?, completed = ? WHERE uuid = ?"
+    db.execute(change, (status, log_name, json.dumps(outcomes or {}), _now(), job_uuid))
 
 
 def without_last_participant(log: bytes) -> bytes:

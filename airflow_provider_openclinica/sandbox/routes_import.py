@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections import Counter
 from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -15,18 +16,20 @@ from airflow_provider_openclinica.sandbox.data import ClinicalStore
 from airflow_provider_openclinica.sandbox.dialect import Dialect
 from airflow_provider_openclinica.sandbox.importer import JobFailed, XmlRefused, read_upload, run_import
 from airflow_provider_openclinica.sandbox.joblog import write_import_log
+from airflow_provider_openclinica.sandbox.jobs import Log
 from airflow_provider_openclinica.sandbox.multipart import Form, uploaded
 from airflow_provider_openclinica.sandbox.service import Place, Service, is_open
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection
 
     from starlette.requests import Request
     from starlette.responses import Response
 
     from airflow_provider_openclinica.sandbox.import_document import Document
     from airflow_provider_openclinica.sandbox.joblog import Row
+    from airflow_provider_openclinica.sandbox.multipart import Part
+    from airflow_provider_openclinica.sandbox.study import Study
 
 LONGEST_NAME = 255
 """Characters of the column that keeps the name of an upload."""
@@ -45,20 +48,21 @@ REFUSALS = {
     "noRoleSetUp": (200, "noRoleSetup"),
     "noSufficientPrivileges": (200, "noSufficientPrivileges"),
     "importFailed": (400, "importFailed"),
-    "multipleFiles": (400, "multipleFiles"),  # documented servers only
+    "multipleFiles": (400, "multipleFiles"),  # the last two: documented servers only
+    "missingItemFile": (400, "missingItemFile"),
 }
 
 
-def refusal(request: Request, code: str, note: str = "") -> Answered:
+def refusal(request: Request, code: str, more: str = "") -> Answered:
     """Refuse an import before there is a job. The documents give no status for that; 400 stands for it.
 
     :param code: as the source spells it, without its prefix.
-    :param note: what follows the code, on lines of its own.
+    :param more: what follows the code.
     """
     status, documented = REFUSALS[code]
     if request.app.state.service.dialect is Dialect.DOCS:
         status, code = 400 if status in {200, 404} else status, documented
-    return Answered(text(request, "\n".join(filter(None, (f"errorCode.{code}", note))), status=status))
+    return Answered(text(request, f"errorCode.{code}{more}", status=status))
 
 
 async def import_odm(request: Request) -> Response:
@@ -78,14 +82,15 @@ def _import(request: Request, service: Service, account: Account, form: Form) ->
         raise refusal(request, "fileFormatNotSupported")
     document = _document(request, files[0].read(), service.dialect)
     place = _writable_place(request, service, account, document)
-    attachments = _attachments(request, form) if service.dialect is Dialect.DOCS else None
-    work = partial(_work, service, account, document, place, attachments)
+    if service.dialect is Dialect.DOCS:
+        _check_attachments(request, form, document, place.study)
+    work = partial(_work, service, account, document, place)
     if account.user_type == SYSTEM:
         return _import_at_once(request, service, work)
     if len(name) > LONGEST_NAME:
         return html(500)
     job_uuid = service.jobs.submit(
-        lambda db: write_import_log(work(db), service.dialect),
+        partial(_logged, work, service.dialect),
         kind="XML_IMPORT",
         study_oid=place.study.oid,
         site_oid=place.site.oid if place.site else "",
@@ -100,7 +105,7 @@ def _document(request: Request, raw: bytes, dialect: Dialect) -> Document:
     try:
         document = read_upload(raw)
     except XmlRefused as refused:
-        raise refusal(request, "invalidXMLFile", str(refused)) from None
+        raise refusal(request, "invalidXMLFile", f"\n{refused}") from None
     if document.study_oid is None and dialect is Dialect.SOURCE:
         raise Answered(html(500))
     if not document.study_oid:
@@ -125,39 +130,35 @@ def _writable_place(request: Request, service: Service, account: Account, docume
     return place
 
 
-def _attachments(request: Request, form: Form) -> set[str]:
-    """Name the files of the ZIP that came along. The documents say nothing of one that is no ZIP."""
+def _check_attachments(request: Request, form: Form, document: Document, study: Study) -> None:
+    """Refuse a second ZIP, and an item that names a file which is not in the ZIP."""
     zips = form.all("attachedFilesZip")
     if len(zips) > 1:
         raise refusal(request, "multipleFiles")
-    names: set[str] = set()
-    for part in zips:
-        try:
-            with zipfile.ZipFile(part.file) as archive:
-                names |= {PurePosixPath(name).name for name in archive.namelist() if not name.endswith("/")}
-        except zipfile.BadZipFile:
-            raise refusal(request, "fileFormatNotSupported") from None
-    return names
+    attached = _names_in(request, zips[0]) if zips else set()
+    for item in document.items():
+        definition = study.items.get(item.oid or "")
+        if definition and definition.type == "FILE" and item.value and item.value not in attached:
+            raise refusal(request, "missingItemFile", f".{item.value}")
 
 
-def _work(
-    service: Service,
-    account: Account,
-    document: Document,
-    place: Place,
-    attachments: Collection[str] | None,
-    db: sqlite3.Connection,
-) -> list[Row]:
-    return run_import(
-        document,
-        place.study,
-        ClinicalStore(db),
-        place.oid,
-        account.login,
-        service.dialect,
-        attachments,
-        users=service.accounts.logins(),
-    )
+def _names_in(request: Request, part: Part) -> set[str]:
+    """Name the files of a ZIP, without folders. The documents say nothing of one that is no ZIP."""
+    try:
+        with zipfile.ZipFile(part.file) as archive:
+            return {PurePosixPath(name).name for name in archive.namelist() if not name.endswith("/")}
+    except zipfile.BadZipFile:
+        raise refusal(request, "fileFormatNotSupported") from None
+
+
+def _work(service: Service, account: Account, document: Document, place: Place, db: sqlite3.Connection) -> list[Row]:
+    users = service.accounts.logins()
+    return run_import(document, place.study, ClinicalStore(db), place.oid, account.login, service.dialect, users)
+
+
+def _logged(work: partial[list[Row]], dialect: Dialect, db: sqlite3.Connection) -> Log:
+    rows = work(db)
+    return Log(write_import_log(rows, dialect), Counter(row.status for row in rows))
 
 
 def _import_at_once(request: Request, service: Service, work: partial[list[Row]]) -> Response:
@@ -186,10 +187,12 @@ async def import_deprecated(request: Request) -> Response:
 
 
 def _import_deprecated(service: Service, account: Account, raw: bytes) -> Response:
-    if b"<ODM" not in raw:
+    _, start, rest = raw.partition(b"<ODM")
+    if not start:
         return validation_error("XmlRootTagisNotODM", "")
+    inside, end, _ = rest.partition(b"</ODM>")  # what stands around the document is dropped
     try:
-        document = read_upload(raw[raw.index(b"<ODM") :])
+        document = read_upload(start + inside + end)
     except XmlRefused as refused:
         return validation_error("Exception", str(refused))
     place = service.place(document.study_oid or "")
@@ -202,7 +205,7 @@ def _import_deprecated(service: Service, account: Account, raw: bytes) -> Respon
         return validation_error("noSufficientPrivileges" if role else "noRoleSetUp", "")
     try:
         with service.state.writing() as db:
-            _refuse_failed(_work(service, account, document, place, None, db))
+            _refuse_failed(_work(service, account, document, place, db))
     except JobFailed:
         return validation_error("ValidationFailed", "")
     return json({"message": "SUCCESS", "detailMessages": DEPRECATED_DETAILS})

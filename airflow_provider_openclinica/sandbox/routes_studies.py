@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_openclinica.sandbox.accounts import Role
 from airflow_provider_openclinica.sandbox.answers import accepted, html, json, json_error, text
+from airflow_provider_openclinica.sandbox.data import ClinicalStore
 from airflow_provider_openclinica.sandbox.dialect import Dialect
 from airflow_provider_openclinica.sandbox.metadata import odm_metadata
 
@@ -14,10 +15,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from airflow_provider_openclinica.sandbox.data import Participant
     from airflow_provider_openclinica.sandbox.service import Place, Service
 
-PARTICIPANTS = """SELECT oid, participant_id, site_oid, status, created_by, created_at, updated_at, updated_by
-                  FROM participants ORDER BY id"""
 EMPTY = '<?xml version="1.0" encoding="UTF-8"?><ODM xmlns="http://www.cdisc.org/ns/odm/v1.3"></ODM>'
 
 
@@ -57,30 +57,20 @@ def list_participants_of_site(request: Request) -> Response:
 def _listing(service: Service, place: Place) -> dict[str, object]:
     scope = service.study.scope(place.oid)
     with service.state.reading() as db:
-        rows = [row for row in db.execute(PARTICIPANTS) if row[2] in scope]
-    return {"studyParticipants": [_listed(service.dialect, *row) for row in rows]}
+        found = ClinicalStore(db).participants(scope)
+    return {"studyParticipants": [_listed(service.dialect, participant) for participant in found]}
 
 
-def _listed(
-    dialect: Dialect,
-    oid: str,
-    participant_id: str,
-    _site_oid: str,
-    status: str,
-    created_by: str,
-    created_at: str,
-    updated_at: str | None,
-    updated_by: str | None,
-) -> dict[str, str | None]:
-    shown = "DELETED" if status == "REMOVED" else status  # the web page's word and the server's
+def _listed(dialect: Dialect, one: Participant) -> dict[str, str | None]:
+    shown = "DELETED" if one.status == "REMOVED" else one.status  # the web page's word and the server's
     return {
-        "subjectKey": participant_id,
-        "subjectOid": oid,
-        "status": status.capitalize() if dialect is Dialect.DOCS else shown,
-        "createdBy": created_by,
-        "createdAt": _moment(dialect, created_at),
-        "lastModified": _moment(dialect, updated_at) if updated_at else None,
-        "lastModifiedBy": updated_by,
+        "subjectKey": one.participant_id,
+        "subjectOid": one.oid,
+        "status": one.status.capitalize() if dialect is Dialect.DOCS else shown,
+        "createdBy": one.created_by,
+        "createdAt": _moment(dialect, one.created_at),
+        "lastModified": _moment(dialect, one.updated_at) if one.updated_at else None,
+        "lastModifiedBy": one.updated_by,
     }
 
 

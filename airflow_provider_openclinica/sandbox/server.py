@@ -11,6 +11,7 @@ It listens on loopback and nowhere else: its control routes ask nobody who they 
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 import traceback
@@ -30,7 +31,6 @@ from airflow_provider_openclinica.sandbox import (
     routes_studies,
 )
 from airflow_provider_openclinica.sandbox.answers import Answered, html
-from airflow_provider_openclinica.sandbox.data import ClinicalStore
 from airflow_provider_openclinica.sandbox.dialect import Dialect
 from airflow_provider_openclinica.sandbox.faults import API, Fault, Kind
 from airflow_provider_openclinica.sandbox.jobs import Fate, Plan
@@ -118,15 +118,15 @@ class Sandbox:
     def start(self) -> Self:
         """Begin to listen.
 
-        :raises OSError: the port is taken.
-        :raises ValueError: the study cannot be read, or the state is that of another study.
+        :raises OSError: the port is taken, or a file cannot be read.
+        :raises ValueError: the study cannot be read, or the state is none, or that of another study.
         """
         self.service = Service(self._options)
         try:
             listener = socket.create_server((LOOPBACK, self._wanted_port), backlog=512)
-        except OSError:
+        except OSError as error:
             self.service.close()
-            raise
+            raise OSError(f"port {self._wanted_port}: {os.strerror(error.errno or 0)}") from error
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited; else each answer takes 40 ms
         self.port: int = listener.getsockname()[1]
         config = uvicorn.Config(
@@ -198,8 +198,7 @@ class Sandbox:
 
     def data(self) -> list[dict[str, Any]]:
         """Tell every value that is stored."""
-        with self.service.state.reading() as db:
-            return list(ClinicalStore(db).stored_items())
+        return list(routes_control.show_data(self.service, {}))
 
     def reset(self) -> None:
         """Go back to the fresh study."""

@@ -17,6 +17,7 @@ from airflow_provider_openclinica.sandbox.study import AVAILABLE, Site, Study, l
 from airflow_provider_openclinica.sandbox.wire import Requests
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from starlette.requests import Request
@@ -45,7 +46,7 @@ class Options:
     token_seconds: float = 14_400.0
     token_rate: int = 2
     job_list: bool | None = None
-    users: tuple[tuple[str, str], ...] = ()
+    users: Sequence[tuple[str, str]] = ()
 
     @property
     def has_job_list(self) -> bool:
@@ -69,7 +70,7 @@ class Place:
 class Service:
     """A sandbox without its network.
 
-    :raises ValueError: the study cannot be read, or the state is that of another study.
+    :raises ValueError: the study cannot be read, or the state is none, or that of another study.
     """
 
     def __init__(self, options: Options) -> None:
@@ -79,6 +80,7 @@ class Service:
         self.state = State(options.state)
         kept = self.state.setting("study", self._published.oid)
         if kept != self._published.oid:
+            self.state.close()
             raise ValueError(f"the state file holds the study {kept}, not {self._published.oid}: use another file")
         self.tokens = Tokens(self.state, seconds=options.token_seconds, rate=options.token_rate)
         self.jobs = Jobs(self.state, seconds=options.job_seconds)
@@ -135,7 +137,7 @@ class Service:
         return True
 
 
-def default_accounts(study: Study, further: tuple[tuple[str, str], ...]) -> Accounts:
+def default_accounts(study: Study, further: Sequence[tuple[str, str]]) -> Accounts:
     """Make the accounts every sandbox starts with; the password of all but the further ones is ``sandbox``."""
     accounts = Accounts()
     for login, password in (("data_manager", PASSWORD), ("second_manager", PASSWORD), *further):

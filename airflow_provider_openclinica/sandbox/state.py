@@ -23,16 +23,21 @@ class State:
     """One SQLite file and a folder of logs.
 
     :param path: the file, created when it is missing; ``None`` for a temporary one that :meth:`close` removes.
+    :raises ValueError: the file is there and no SQLite file, or cannot be opened.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self._temporary = None if path else tempfile.TemporaryDirectory(prefix="openclinica-sandbox-")
         self.path = path or Path(self._temporary.name if self._temporary else "", "sandbox.sqlite")
         self.logs = self.path.with_name(f"{self.path.name}.logs")
-        self.logs.mkdir(parents=True, exist_ok=True)
-        self._kept_open = self._connect()  # SQLite tidies its file up whenever the last connection closes
-        self._kept_open.execute("PRAGMA journal_mode = WAL")
-        self._kept_open.execute("CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._kept_open = self._connect()  # SQLite tidies its file up whenever the last connection closes
+            self._kept_open.execute("PRAGMA journal_mode = WAL")
+            self._kept_open.execute("CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+        except sqlite3.DatabaseError as error:
+            raise ValueError(f"the state cannot be kept in {self.path}: {error}") from error
+        self.logs.mkdir(exist_ok=True)
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)

@@ -32,13 +32,13 @@ from airflow_provider_openclinica.sandbox.import_document import (
     UpsertOn,
     UserRef,
 )
+from airflow_provider_openclinica.sandbox.study import OPENCLINICA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = ["Document", "XmlRefused", "read_upload"]
 
-OPENCLINICA = "http://www.openclinica.org/ns/odm_ext_v130/v3.1"
 _SCHEMA_INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
 _LINE_ENDS = dict.fromkeys(map(ord, "\n\r\x85\u2028\u2029"))
 _BLANKS = " \t\r\n"

@@ -47,16 +47,13 @@ class Clinic:
         self,
         *subjects: str,
         study: str = "S_BOSTON",
-        attachments: Collection[str] = (),
         users: Collection[str] | None = ("nurse",),
     ) -> list[str]:
         """Import subjects as one job, in one transaction, and return its rows as :func:`line` writes them."""
         document = read_upload(odm(*subjects, study=study).encode())
         self.db.execute("BEGIN")
         try:
-            rows = run_import(
-                document, self.study, self.store, study, "data_manager", self.dialect, attachments, users=users
-            )
+            rows = run_import(document, self.study, self.store, study, "data_manager", self.dialect, users)
         except JobFailed:
             self.db.execute("ROLLBACK")
             raise

@@ -34,7 +34,7 @@ def running(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
             assert process.stdout is not None
             yield process, process.stdout.readline().rstrip().rpartition(" on ")[2]
         finally:
-            process.kill()
+            process.terminate()  # a clean end removes its temporary files
 
 
 def token(study_url: str, login: str = "data_manager", password: str = PASSWORD) -> requests.Response:
@@ -114,10 +114,14 @@ def test_options_reach_the_sandbox():
         (["--study", "STUDY"], "cannot start"),
         (["--study", "nowhere.xml"], "cannot start"),
         (["--state", "OTHER"], "cannot start"),
+        (["--state", "STUDY"], "cannot start: the state cannot be kept in STUDY: file is not a database"),
+        (["--state", "FOLDER"], "cannot start: the state cannot be kept in FOLDER: unable to open database file"),
+        (["--port", "99999"], "expected a number up to 65535"),
     ],
 )
 def test_what_it_cannot_do_it_says_in_one_line(tmp_path: Path, arguments, message):
     (tmp_path / "STUDY").write_text("no xml")
+    (tmp_path / "FOLDER").mkdir()
     if "OTHER" in arguments:
         (tmp_path / "mini.xml").write_text(STUDY)
         with running("--state", tmp_path / "OTHER", "--study", tmp_path / "mini.xml"):

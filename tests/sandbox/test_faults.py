@@ -114,6 +114,7 @@ def test_a_client_that_gave_up_waiting_has_its_job_all_the_same(manager):
             {"kind": "status", "status": 429, "headers": {"Retry-After": "7"}, "body": "slow"},
             429, "slow", {"Retry-After": "7"}, id="429",
         ),
+        pytest.param({"kind": "status", "status": 520}, 520, "<h1>520 </h1>", {}, id="a-proxys-own-status"),
         pytest.param({"kind": "html"}, 200, "Log in", {"Content-Type": HTML}, id="login-page"),
         pytest.param({"kind": "html", "status": 403}, 403, "Log in", {}, id="login-page-403"),
         pytest.param({"kind": "redirect"}, 302, "", {"Location": "/OpenClinica/sso/login"}, id="redirect"),

@@ -133,6 +133,14 @@ def test_a_system_user_waits_for_the_rows_and_gets_no_job(sandbox, pulse, status
     assert sandbox.jobs() == []
 
 
+def test_an_import_of_a_system_user_that_breaks_is_a_page(sandbox):
+    account = {"login": "system", "password": "sandbox", "user_type": "System", "active_study": "S_JUNO"}
+    requests.post(f"{sandbox.url}/sandbox/users", json=account, timeout=10)
+    broken = odm().replace(b'"SE_BASELINE"', b'"SE_AE"').replace(b"2026-01-05", b"soon")
+    answer = Caller(sandbox, "system").submit(broken)
+    assert (answer.status_code, is_html(answer)) == (500, True)
+
+
 # Addresses
 
 
@@ -165,6 +173,7 @@ def test_a_wrong_method_is_a_page(manager, method, path):
     [
         ({"files": {"file": ("odm.xml", odm())}}, 200, {"message": "SUCCESS"}),
         ({"data": odm()}, 200, {"message": "SUCCESS"}),
+        ({"data": b"before " + odm() + b" after"}, 200, {"message": "SUCCESS"}),
         ({"files": {"file": ("odm.csv", odm())}}, 400, "errorCode.notXMLfile"),
         ({"data": b"no xml"}, 400, "errorCode.XmlRootTagisNotODM"),
         ({"data": b"<ODM><ClinicalData>"}, 400, "errorCode.Exception"),
@@ -240,11 +249,26 @@ def test_a_study_in_the_place_of_the_site_fails(manager):
     assert (answer.status_code, is_html(answer)) == (500, True)
 
 
-def test_metadata_name_the_study_and_its_sites(manager):
+@pytest.mark.parametrize(
+    ("accept", "charset"), [("application/xml;charset=UTF-8", "UTF-8"), ("application/xml", "ISO-8859-1")]
+)
+def test_metadata_name_the_study_and_its_sites(manager, accept, charset):
     path = "clinicaldata/S_JUNO/*/*/*?includeMetadata=y&clinicaldata=n"
-    answer = manager.get(path, headers={"Accept": "application/xml;charset=UTF-8"})
-    assert answer.headers["Content-Type"] == "application/xml;charset=UTF-8"
+    answer = manager.get(path, headers={"Accept": accept})
+    assert answer.headers["Content-Type"] == f"application/xml;charset={charset}"
+    assert answer.text.startswith('<?xml version="1.0" encoding="UTF-8"?>'), "whatever the charset is"
     assert re.findall(r'<Study OID="(\w+)"', answer.text) == ["S_JUNO", "S_BOSTON", "S_LEIDEN"]
+
+
+def test_metadata_that_nobody_asked_for_come_from_the_source_only(manager):
+    answer = manager.get("clinicaldata/S_JUNO/*/*/*?clinicaldata=n", headers={"Accept": "application/xml"})
+    assert (answer.status_code, "<Study " in answer.text) == (200, not manager.is_docs)
+
+
+def test_without_a_role_there_are_metadata_and_no_data(sandbox):
+    path = "clinicaldata/S_LEIDEN/*/*/*?includeMetadata=y"
+    answer = Caller(sandbox, "crc_boston").get(path, headers={"Accept": "application/xml"})
+    assert (answer.status_code, "<Study " in answer.text, "ClinicalData" in answer.text) == (200, True, False)
 
 
 @pytest.mark.parametrize(
@@ -285,6 +309,16 @@ def test_the_page_of_a_job_shows_it_and_escapes_its_name(manager):
     assert "&lt;b&gt;.xml" in page
 
 
+def test_the_page_of_a_job_counts_its_outcomes_and_shows_no_values(manager):
+    job_uuid = manager.submitted(odm("SS_BOS001", "SS_BOS002", pulse="731") + b" ", name="night-7.xml")
+    failed = manager.submitted(odm("SS_BOS003", pulse="fast"), name="day-8.xml")
+    for one in (job_uuid, failed):
+        manager.finished(one)
+    page = requests.get(f"{manager.sandbox.study_url}/Jobs", timeout=10).text
+    assert all(text in page for text in ("night-7.xml", "2&nbsp;Inserted", "day-8.xml", "1&nbsp;Failed", "COMPLETED"))
+    assert not any(text in page for text in ("731", "fast", "BOS-001", "SS_BOS001"))
+
+
 def test_it_listens_on_loopback_only(sandbox):
     with pytest.raises(OSError, match="refused"):
         socket.create_connection((f"127.0.0.{2}", sandbox.port), timeout=5)
@@ -312,12 +346,14 @@ def test_requests_are_noted_in_order_and_without_secrets(manager):
 
 
 def test_what_a_control_route_cannot_use_it_says(sandbox):
-    for path, body in {
-        "faults": {"kind": "meteor"},
-        "job-fates": {"fate": "odd"},
-        "users": {},
-        "tokens": {"reply": 1},
-    }.items():
+    for path, body in (
+        ("faults", {"kind": "meteor"}),
+        ("faults", {"kind": "delay", "seconds": "long"}),
+        ("faults", {"kind": "status", "status": "bad"}),
+        ("job-fates", {"fate": "odd"}),
+        ("users", {}),
+        ("tokens", {"reply": 1}),
+    ):
         answer = requests.post(f"{sandbox.url}/sandbox/{path}", json=body, timeout=10)
         assert (answer.status_code, list(answer.json())) == (422, ["error"])
 
@@ -330,5 +366,5 @@ def test_two_sandboxes_know_nothing_of_each_other(started):
 
 
 def test_a_port_that_is_taken_is_an_error(sandbox):
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(OSError, match=f"port {sandbox.port}: Address already in use"):
         Sandbox(port=sandbox.port).start()

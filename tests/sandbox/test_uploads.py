@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_openclinica.sandbox import multipart
 from tests.sandbox.calls import is_html, odm, post_raw, raw_part
+from tests.sandbox.imports import element, event, form, subject
+from tests.sandbox.imports import odm as written
 
 
 @pytest.mark.parametrize(
@@ -105,6 +107,27 @@ def test_attachments_are_read_where_documented_and_ignored_in_the_source(manager
     files = [("file", ("odm.xml", odm())), *(("attachedFilesZip", ("a.zip", content)) for content in zips)]
     answer = manager.call("POST", manager.import_path, files=files)
     assert answer.status_code == (docs if manager.is_docs else 200)
+
+
+@pytest.mark.parametrize(
+    ("value", "files", "docs"),
+    [
+        pytest.param("trace.png", ["folder/trace.png"], (200, "job uuid"), id="in-the-zip"),
+        pytest.param("trace.png", ["other.png"], (400, "errorCode.missingItemFile.trace.png"), id="not-in-it"),
+        pytest.param("trace.png", None, (400, "errorCode.missingItemFile.trace.png"), id="no-zip"),
+        pytest.param("", None, (200, "job uuid"), id="no-value"),
+    ],
+)
+def test_a_file_that_is_not_in_the_zip_is_refused_before_there_is_a_job(manager, value, files, docs):
+    trace = element("ItemData", ItemOID="I_ECG_TRACE", Value=value)
+    ecg = form(element("ItemGroupData", trace, ItemGroupOID="IG_ECG_MAIN"), oid="F_ECG")
+    document = written(subject(event(ecg, oid="SE_BASELINE"))).encode()
+    uploads = [("file", ("odm.xml", document))]
+    uploads += [("attachedFilesZip", ("a.zip", zipped(*files)))] if files else []
+    answer = manager.call("POST", manager.import_path, files=uploads)
+    status, text = docs if manager.is_docs else (200, "job uuid")
+    assert (answer.status_code, answer.text.partition(":")[0]) == (status, text)
+    assert len(manager.sandbox.jobs()) == (status == 200)
 
 
 def test_uploads_are_measured_and_hashed_as_they_arrive(manager):

@@ -1,0 +1,80 @@
+"""Where participants and events may be written, and by whom (docs/protocol.md, roles)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_openclinica.sandbox.accounts import SITE_WRITERS, STUDY_WRITERS, SYSTEM, Account
+from airflow_provider_openclinica.sandbox.answers import Answered, html
+from airflow_provider_openclinica.sandbox.import_run import Refused
+from airflow_provider_openclinica.sandbox.service import Place, Service, is_open
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+
+def writable_place(service: Service, account: Account, study_oid: str, site_oid: str | None) -> Place:
+    """Find the site, or the study where no site is named, and check that the account may write there.
+
+    OIDs are taken in any case. There is one study, so no site can be that of another.
+
+    :raises Refused: with the code of the first check that does not pass, in the server's order.
+    """
+    study, site = service.place(study_oid.upper()), None
+    if study is None:
+        raise Refused("studyNotExist")
+    if study.site:
+        raise Refused("studyNotValidOid")
+    if site_oid is not None:
+        site = service.place(site_oid.upper())
+        if site is None:
+            raise Refused("siteNotExist")
+        if site.site is None:
+            raise Refused("siteNotValidOid")
+    place = site or study
+    _check_open(place)
+    _check_role(account, place)
+    return place
+
+
+def _check_open(place: Place) -> None:
+    if not is_open(place.study.status):
+        raise Refused("studyNotAvailable")
+    if place.site and not is_open(place.site.status):
+        raise Refused("siteNotAvailable")
+
+
+def _check_role(account: Account, place: Place) -> None:
+    if account.user_type == SYSTEM:
+        return
+    if account.role_in(place.study.oid, place.oid) is None:
+        raise Refused("noRoleSetUp")
+    if not account.holds(place.study.oid, STUDY_WRITERS) and not account.holds(place.oid, SITE_WRITERS):
+        raise Refused("noSufficientPrivileges")
+
+
+def wants(request: Request, flag: str) -> bool:
+    """Tell whether a flag of the query says yes; everything but ``y`` and ``yes`` says no."""
+    return request.query_params.get(flag, "n").lower() in {"y", "yes"}
+
+
+async def json_texts(request: Request) -> dict[str, str | None]:
+    """Read a body that is a JSON object of texts. Numbers are taken for texts; what is null is as if it were not there.
+
+    :raises Answered: 415 HTML for another type of body, 400 HTML for what is no such object.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Answered(html(415))
+    try:
+        body = await request.json()
+    except ValueError:
+        raise Answered(html(400)) from None
+    if not isinstance(body, dict):
+        raise Answered(html(400))
+    return {name: _text(value) for name, value in body.items()}
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, dict | list):
+        raise Answered(html(400))
+    return value if value is None or isinstance(value, str) else str(value)
