@@ -24,7 +24,7 @@ class OpenClinicaError(Exception):
     :param next_step: replaces the class's own advice where more is known.
     """
 
-    next_step: str = "Please report it: this case is not in our contract."
+    next_step: str = "Please report it: this package does not know the case."
     retry: ClassVar[bool] = False  #: can the same task succeed later, with nothing changed?
 
     def __init__(
@@ -116,7 +116,7 @@ class ServerUnavailableError(OpenClinicaError):
 
 
 class UnexpectedAnswerError(OpenClinicaError):
-    """An answer that no contract of OpenClinica's API allows. It is not quoted: it may hold data."""
+    """An answer that OpenClinica's API, as far as we know it, does not give. It is not quoted: it may hold data."""
 
     next_step = "Check that the connection names the study server; if it does, report it with the status and the code."
 

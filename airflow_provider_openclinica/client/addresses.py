@@ -92,7 +92,7 @@ class ServerSettings:
         if not login or not password:
             raise ConfigurationError("The connection has no login or no password")
         study = _study_address(host or "", schema or "", port)
-        token = urlsplit((auth_url or "").strip() or _derived_auth_url(study))
+        token = _address((auth_url or "").strip() or _derived_auth_url(study), "auth_url")
         _check_address(study, "host", allow_http=allow_http)
         _check_address(token, "auth_url", allow_http=allow_http)
         return cls(
@@ -133,7 +133,7 @@ def _study_address(host: str, schema: str, port: int | None) -> SplitResult:
     if schema and schema not in _SCHEMES:
         raise ConfigurationError("The schema of the connection is neither http nor https")
     written = "://" in host
-    address = urlsplit(host if written else f"{schema or 'https'}://{host}")
+    address = _address(host if written else f"{schema or 'https'}://{host}", "host")
     if written and schema and schema != address.scheme:
         raise ConfigurationError("Host and schema of the connection name two different schemes")
     own_port = _port_of(address, "host")
@@ -144,10 +144,21 @@ def _study_address(host: str, schema: str, port: int | None) -> SplitResult:
     return address._replace(path=address.path.rstrip("/") or DEFAULT_PATH)
 
 
+def _address(written: str, name: str) -> SplitResult:
+    try:
+        return urlsplit(written)
+    except ValueError:  # square brackets without an IPv6 address in them
+        raise _no_address(name) from None
+
+
+def _no_address(name: str) -> ConfigurationError:
+    return ConfigurationError(f"{name} is no http or https address, such as https://acme.openclinica.io/OpenClinica")
+
+
 def _check_address(address: SplitResult, name: str, *, allow_http: bool) -> None:
     """Refuse what cannot be an address, and plain http where others may listen."""
     if address.scheme not in _SCHEMES or not address.hostname or re.search(r"[\s\\]", address.geturl()):
-        raise ConfigurationError(f"{name} is no http or https address, such as https://acme.openclinica.io/OpenClinica")
+        raise _no_address(name)
     if "@" in address.netloc:
         raise ConfigurationError(f"{name} holds a user name; login and password have fields of their own")
     if address.query or address.fragment:

@@ -53,13 +53,11 @@ class Answer:
     :param status: HTTP status.
     :param headers: found in any letter case.
     :param body: decoded text, cut after some 64 KiB; empty where a file is streamed.
-    :param url_path: path that was asked, for messages in a debugger; not shown to users.
     """
 
     status: int
     headers: Mapping[str, str]
     body: str = field(default="", repr=False)
-    url_path: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "headers", CaseInsensitiveDict(self.headers))

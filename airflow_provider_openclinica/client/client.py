@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import time
 import uuid
+from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_openclinica.client.addresses import api_path
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_openclinica.client.addresses import ServerSettings
     from airflow_provider_openclinica.client.tokens import TokenManager
+
+CHECK_SECONDS = 10.0  #: of silence, and for all tries: a check is made by a person who waits for it
 
 
 class OpenClinicaClient:
@@ -61,7 +65,9 @@ class OpenClinicaClient:
         :raises RoleError: the account has no study to work in.
         """
         doing = "a question about a job that does not exist"
-        answer = self._http.get(api_path("jobs", str(uuid.uuid4()), "downloadFile"), doing=doing)
+        settings = replace(self.settings, request_timeout=min(self.settings.request_timeout, CHECK_SECONDS))
+        with closing(Http(settings, self.tokens, sleep=self.sleep, patience=CHECK_SECONDS)) as http:
+            answer = http.get(api_path("jobs", str(uuid.uuid4()), "downloadFile"), doing=doing)
         if answer.status == 404 and answer.code:
             return
         if answer.status in {404, 405}:

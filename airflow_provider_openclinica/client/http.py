@@ -32,7 +32,7 @@ import requests
 from requests.utils import get_encoding_from_headers
 
 from airflow_provider_openclinica.client.answers import Answer, error_in
-from airflow_provider_openclinica.client.retries import Tries
+from airflow_provider_openclinica.client.retries import PATIENCE_SECONDS, Tries
 from airflow_provider_openclinica.client.transport import CONNECT_SECONDS, Bearer, new_session, transport_error
 from airflow_provider_openclinica.client.uploads import MultipartBody
 from airflow_provider_openclinica.errors import (
@@ -128,12 +128,18 @@ class Http:
     :param settings: the server.
     :param tokens: gives out the token, and renews it.
     :param sleep: how to wait between tries; one that raises ends them.
+    :param patience: seconds; no try of a request begins later than this after the first.
     """
 
     def __init__(
-        self, settings: ServerSettings, tokens: TokenManager, *, sleep: Callable[[float], None] = time.sleep
+        self,
+        settings: ServerSettings,
+        tokens: TokenManager,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
-        self._settings, self._tokens, self._sleep = settings, tokens, sleep
+        self._settings, self._tokens, self._sleep, self._patience = settings, tokens, sleep, patience
         self._host = urlsplit(settings.study_url).hostname or ""
         self._own = threading.local()
         self._sessions: weakref.WeakSet[requests.Session] = weakref.WeakSet()  # those of ended threads drop out
@@ -258,7 +264,7 @@ class Http:
         self, send: Callable[[str], StreamedAnswer], may_repeat: Callable[[Answer], bool], about: _About
     ) -> StreamedAnswer:
         """Send until there is an answer to go by. Of a `send` that raises ServerUnavailableError, nothing arrived."""
-        tries, token, renewed = Tries(self._sleep), self._tokens.token(), False
+        tries, token, renewed = Tries(self._sleep, patience=self._patience), self._tokens.token(), False
         while True:
             try:
                 streamed = send(token)

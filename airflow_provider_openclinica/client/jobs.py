@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from airflow_provider_openclinica.client.addresses import api_path, job_page
-from airflow_provider_openclinica.client.answers import Answer, error_in, raise_for
+from airflow_provider_openclinica.client.answers import Answer, raise_for
 from airflow_provider_openclinica.client.codes import look_up
 from airflow_provider_openclinica.errors import (
     AmbiguousSubmitError,
@@ -190,8 +190,7 @@ class Jobs:
         with self._http.stream(_download(uuid), doing="the log of a job", job=uuid) as streamed:
             answer = streamed.answer
             if job_state(answer) is not JobState.FINISHED:
-                error = error_in(answer, "the log of a job", job=uuid)
-                raise error or NotAvailableError("The job has not ended, so that it has no log yet", job=uuid)
+                raise_for(answer, "the log of a job", job=uuid)  # every other state is a failure here
             yield JobFile(_file_name(answer.headers["Content-Disposition"]) or f"{uuid}.csv", streamed)
 
     def list(self, study_oid: str, site_oid: str | None = None) -> builtins.list[ListedJob]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MOST_TRIES = 5  #: the first one included
-PATIENCE_SECONDS = 120.0  #: no try begins later than this after the first; a task's own retry comes after that
+PATIENCE_SECONDS = 120.0  #: for all tries of a request; a task's own retry comes after that
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
 
 
@@ -28,10 +28,17 @@ class Tries:
 
     :param sleep: how to wait; one that raises ends the tries, which is how a killed task gets out.
     :param clock: seconds that never run backwards.
+    :param patience: seconds; no try begins later than this after the first.
     """
 
-    def __init__(self, sleep: Callable[[float], None], clock: Callable[[], float] = time.monotonic) -> None:
-        self._sleep, self._clock = sleep, clock
+    def __init__(
+        self,
+        sleep: Callable[[float], None],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        self._sleep, self._clock, self._patience = sleep, clock, patience
         self._begun, self._made = clock(), 1
 
     def wait(self, retry_after: str | None = None) -> bool:
@@ -43,7 +50,7 @@ class Tries:
         asked = parse_retry_after(retry_after or "")
         if asked is not None:
             seconds = asked + random.uniform(0.0, 1.0)  # noqa: S311  # or all who were sent away return at once
-        if self._made >= MOST_TRIES or self._clock() - self._begun + seconds > PATIENCE_SECONDS:
+        if self._made >= MOST_TRIES or self._clock() - self._begun + seconds > self._patience:
             return False
         self._sleep(seconds)
         self._made += 1

@@ -21,6 +21,7 @@ import json
 import logging
 import random
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeGuard
@@ -33,6 +34,7 @@ from airflow_provider_openclinica.client.retries import parse_retry_after
 from airflow_provider_openclinica.client.token_request import expiry_of, request_token, token_in
 from airflow_provider_openclinica.client.token_shelf import FileShelf, MemoryShelf
 from airflow_provider_openclinica.errors import (
+    ConfigurationError,
     OpenClinicaError,
     RateLimitError,
     ServerUnavailableError,
@@ -136,10 +138,14 @@ class TokenManager:
         return self._facts().get(key, "")
 
     def remember(self, key: str, value: str) -> None:
-        """Keep a small fact about this server beside the token, such as which import it has."""
-        facts = self._facts()
-        if facts.get(key) != value:
-            self._shelf.write(self._facts_name, json.dumps(facts | {key: value}))
+        """Keep a small fact about this server beside the token, such as which import it has; never raises.
+
+        It is called with a job's uuid at hand, which a full disk must not cost.
+        """
+        with suppress(ConfigurationError):
+            facts = self._facts()
+            if facts.get(key) != value:
+                self._shelf.write(self._facts_name, json.dumps(facts | {key: value}))
 
     def _facts(self) -> dict[str, str]:
         try:

@@ -144,7 +144,7 @@ def transport_error(error: OSError, doing: str, host: str) -> OpenClinicaError:
     elif caused_by(ConnectionRefusedError):
         meaning = f"{host} refuses connections at this port"
     elif isinstance(error, requests.exceptions.ReadTimeout) or caused_by(ReadTimeoutError) or caused_by(TimeoutError):
-        meaning = f"{host} was silent for longer than request_timeout allows"
+        meaning = f"{host} was silent for longer than this call waits"
     else:
         meaning = f"the connection to {host} broke"
     return ServerUnavailableError(what, meaning=meaning)

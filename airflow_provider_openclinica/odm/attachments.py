@@ -34,9 +34,9 @@ def check_attachments(archive: BinaryIO, odm: Path | BinaryIO) -> list[Problem]:
     try:
         with ZipFile(archive) as opened:
             entries = opened.infolist()
-    except (BadZipFile, NotImplementedError):
+    except (BadZipFile, NotImplementedError, UnicodeDecodeError):
         return [Problem("the attachments are no ZIP, or a damaged one. Pack the folder of files again, as ZIP")]
-    numbered = [(number, entry) for number, entry in enumerate(entries, start=1) if not entry.is_dir()]
+    numbered = [(number, entry) for number, entry in enumerate(entries, start=1) if not entry.filename.endswith("/")]
     problems = [
         Problem(f"entry {number} of the ZIP {fault}")
         for number, entry in enumerate(entries, start=1)

@@ -225,7 +225,10 @@ class _Checks:
     def _signature(self, tag: Tag) -> None:
         text = tag.attributes.get("Attestation", "")
         if not text:
-            self._error(tag, "Signature has no OpenClinica:Attestation, so the event is not signed. Write its text")
+            self._error(
+                tag,
+                "Signature has no OpenClinica:Attestation, so the event is not signed. Write its text, or remove it",
+            )
         elif _length(text) > ATTESTATION_LIMIT:
             self._error(tag, f"the attestation is longer than {ATTESTATION_LIMIT:,} characters. Shorten it")
 

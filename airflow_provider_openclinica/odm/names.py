@@ -87,9 +87,16 @@ VOCABULARY = {
 PASSED_OVER = frozenset(
     {
         *("Annotation", "Annotations", "ArchiveLayoutRef", "Association", "AuditRecord", "AuditRecords", "Comment"),
-        *("Flag", "FlagType", "FlagValue", "InvestigatorRef", "KeySet", "MeasurementUnitRef", "Signatures", "SiteRef"),
+        *("DateTimeStamp", "Flag", "FlagType", "FlagValue", "InvestigatorRef", "KeySet", "LocationRef"),
+        *("MeasurementUnitRef", "SignatureRef", "Signatures", "SiteRef"),
     }
 )
+#: Elements that the import reads in one place and passes over in these, where ODM 1.3 or exports hold them as well.
+PASSED_OVER_IN = {
+    "DiscrepancyNotes": ("SubjectData", "StudyEventData", "FormData"),
+    "Signature": ("SubjectData", "FormData", "ItemGroupData", "ItemData"),
+    "UserRef": ("Signature",),
+}
 
 
 def split_name(name: str) -> tuple[str, str]:

@@ -55,10 +55,10 @@ def normalise(source: Path | BinaryIO, target: BinaryIO) -> None:
     :raises FileError: the document cannot be opened, is broken, or holds what OpenClinica would refuse or ignore.
     """
     text = io.TextIOWrapper(target, encoding="ascii", newline="\n")
-    writer = Writer(text.write)
-    walk_good(source, writer)
-    text.flush()
-    text.detach()
+    try:
+        walk_good(source, Writer(text.write))
+    finally:
+        text.detach()  # it flushes; a wrapper that is dropped would close the target, and so publish half a file
 
 
 def escape(text: str) -> str:

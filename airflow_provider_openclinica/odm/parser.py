@@ -7,6 +7,7 @@ let alone expanded; nothing is ever fetched; no token may grow beyond ``TOKEN_LI
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -22,7 +23,10 @@ CHUNK = 1 << 16
 TOKEN_LIMIT = 4 << 20  #: bytes of one tag or comment; a value has at most 4,000 characters
 
 BLANK = b" \t\r\n"
-NATIVE_ENCODINGS = frozenset({"utf-8", "utf-16", "iso-8859-1", "us-ascii"})  # expat reads these itself
+#: What expat reads by itself.
+NATIVE_ENCODINGS = frozenset({"utf-8", "utf-16", "utf-16le", "utf-16be", "iso-8859-1", "us-ascii"})
+#: How Python's ElementTree declares UTF-8 when it is asked for "utf8"; expat does not know that name.
+PYTHONS_UTF8 = re.compile(rb"""(?:\xef\xbb\xbf)?<\?xml [^>]*\bencoding\s*=\s*["']utf8["']""", re.IGNORECASE)
 
 TRUNCATED = "the file ends before its last tag is closed; it was cut off. Write or fetch it again"
 TOO_LONG = "a single tag or text is longer than 4 MiB, a thousand times the longest value. Look at what wrote it"
@@ -85,7 +89,10 @@ def opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
     try:
         stream = source.open("rb")
     except OSError as error:
-        raise FileError(f"The file {source} cannot be opened: {error.strerror}") from error
+        raise FileError(
+            f"The file {source} cannot be opened: {error.strerror}",
+            next_step="Check the path, and that this process may read it.",
+        ) from error
     with stream:
         yield stream
 
@@ -96,9 +103,9 @@ def parse(source: Path | BinaryIO, handler: Handler) -> None:
     :raises Unreadable: it is no XML, is broken, or has a document type declaration.
     :raises FileError: it cannot be opened.
     """
-    parser = _parser(handler)
     with opened(source) as stream:
         head = chunk = stream.read(CHUNK)
+        parser = _parser(handler, "utf-8" if PYTHONS_UTF8.match(head) else None)
         fed = 0
         try:
             while chunk:
@@ -113,8 +120,8 @@ def parse(source: Path | BinaryIO, handler: Handler) -> None:
             raise Unreadable(_explain(error, head, chunk[at : at + 1] if at >= 0 else b"")) from error
 
 
-def _parser(handler: Handler) -> expat.XMLParserType:
-    parser = expat.ParserCreate(namespace_separator=" ")
+def _parser(handler: Handler, encoding: str | None) -> expat.XMLParserType:
+    parser = expat.ParserCreate(encoding, namespace_separator=" ")
     parser.ordered_attributes = True
     parser.buffer_text = True
     parser.buffer_size = CHUNK

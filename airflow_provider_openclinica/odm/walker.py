@@ -17,6 +17,7 @@ from airflow_provider_openclinica.odm.names import (
     ODM,
     OPENCLINICA,
     PASSED_OVER,
+    PASSED_OVER_IN,
     PREFIX,
     VOCABULARY,
     XML,
@@ -37,6 +38,10 @@ DEEPEST = 256  #: levels of tags; a deeper document is no ODM but an attack
 BLANK = " \t\r\n"
 SHOWN_NAMES = 20
 OF_ODM = re.compile(r"http://www\.cdisc\.org/ns/odm/v(\d+\.\d+)")
+REMOVAL = (
+    'TransactionType="Remove" of {} is ignored by OpenClinica, which removes nothing. Write Value="" to clear an item, '
+    'Removed="Yes" on a repeat of an item group; remove anything else in OpenClinica itself, and leave it out here'
+)
 SAFE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
 
@@ -194,6 +199,9 @@ class _Walker:
             if exact and attributes.setdefault(exact, value) != value:
                 reason = f"{exact} of {element} is given twice, in two spellings and with two values. Keep one"
                 self._report(Problem(reason, line))
+        is_removal = "Remove" in pairs and _by_name(pairs).get("TransactionType") == "Remove"
+        if is_removal and attributes.get("Removed") != "Yes":
+            self._report(Problem(REMOVAL.format(element), line))
         return attributes
 
     def _learn(self, met: dict[str, str], name: str, ruling: _Ruling, line: int) -> str:
@@ -229,12 +237,16 @@ def _refuse_root(name: str, pairs: list[str], line: int) -> None:
     elif version:
         reason = f"this is ODM {version[1]}, and OpenClinica reads ODM 1.3 only. Export or convert it as ODM 1.3"
     elif not namespace:
-        given = dict(zip(pairs[::2], pairs[1::2], strict=True)).get("ODMVersion", "")
+        given = _by_name(pairs).get("ODMVersion", "")
         old = f", as in ODM {given}" if re.fullmatch(r"1\.[0-2]", given) else ""
         reason = f'the ODM element is in no namespace{old}. Write <ODM xmlns="{ODM}" ...> for an ODM 1.3 document'
     else:
         reason = f'the ODM element is in a namespace that is not ODM\'s. Write <ODM xmlns="{ODM}" ...>'
     raise Unreadable(Problem(reason, line))
+
+
+def _by_name(pairs: list[str]) -> dict[str, str]:
+    return dict(zip(pairs[::2], pairs[1::2], strict=True))
 
 
 def _shown(local: str) -> str:
@@ -254,7 +266,7 @@ def _rule_element(parent: str, name: str) -> _Ruling:
         return _Ruling(
             fault="there is a tag in a DetailedNote, which holds text only. Write &lt; for '<', or remove it"
         )
-    if not is_ours(namespace):
+    if not is_ours(namespace) or parent in PASSED_OVER_IN.get(local, ()):
         return _Ruling(note=f"{parent}/{shown}")
     if parent == "ItemGroupData" and local.startswith("ItemData"):
         reason = f"{shown} is ignored by OpenClinica, with its value. Write <ItemData ItemOID=... Value=.../>"

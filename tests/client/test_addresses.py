@@ -93,6 +93,10 @@ def test_a_token_endpoint_that_cannot_be_derived_is_asked_for(host):
         pytest.param({"host": "https://ann:pa55word@edc.example.org"}, "holds a user name", id="password-in-the-host"),
         pytest.param({"host": "https://edc.example.org/OpenClinica?x=1"}, "holds a ?", id="a-page-instead"),
         pytest.param({"host": "https://edc.example.org/a b"}, "no http or https address", id="blank-inside"),
+        pytest.param(
+            {"host": "https://[edc.example.org"}, "host is no http or https address", id="bracket-in-the-host"
+        ),
+        pytest.param({"auth_url": "https://[x]/"}, "auth_url is no http or https address", id="bracket-for-tokens"),
         pytest.param({"import_path": "clinicaldata/"}, "import_path", id="the-importer-that-makes-no-job"),
         pytest.param({"request_timeout": "soon"}, "request_timeout", id="no-number"),
         pytest.param({"request_timeout": 0}, "request_timeout", id="no-time"),

@@ -15,7 +15,7 @@ from airflow_provider_openclinica.errors import (
     ServerUnavailableError,
     UnexpectedAnswerError,
 )
-from tests.client.conftest import answer
+from tests.client.conftest import answer, fall_silent
 
 
 @pytest.mark.parametrize("body", ["error.invalidUuid", "errorCode.invalidUuid"])
@@ -50,6 +50,14 @@ def test_a_check_that_is_refused_a_token_asks_the_study_server_nothing(client, w
     with pytest.raises(CredentialsError):
         client.check()
     assert wire.connections == 0
+
+
+def test_a_check_keeps_nobody_waiting_for_a_server_that_is_silent(client_with, wire, monkeypatch):
+    monkeypatch.setattr("airflow_provider_openclinica.client.client.CHECK_SECONDS", 0.2)
+    wire.will(*[fall_silent] * 5)
+    with pytest.raises(ServerUnavailableError, match="was silent"):
+        client_with(request_timeout=300).check()
+    assert len(wire.requests) == 1
 
 
 def test_making_a_client_opens_no_connection(client, wire, token_server):

@@ -356,7 +356,7 @@ def test_an_unknown_name_is_told_as_such(client_with):
 
 def test_silence_is_told_as_such(client_with, wire):
     wire.will(*[fall_silent] * 10)
-    with pytest.raises(ServerUnavailableError, match="silent for longer than request_timeout"):
+    with pytest.raises(ServerUnavailableError, match="silent for longer than this call waits"):
         ask(client_with(request_timeout=0.05)._http)
 
 

@@ -200,6 +200,13 @@ def test_facts_that_cannot_be_read_are_forgotten(
     assert tokens.recall("import_path") == "import"
 
 
+def test_a_fact_that_cannot_be_kept_costs_nobody_anything(server: TokenServer, clock: Clock, folder: Path) -> None:
+    tokens = manager(server, clock, folder)
+    tokens.token()
+    folder.chmod(0o755)  # refused from now on
+    tokens.remember("import_path", "import")
+
+
 # Many at once
 
 

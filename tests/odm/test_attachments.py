@@ -40,6 +40,12 @@ def encrypted() -> io.BytesIO:
     return io.BytesIO(bytes(content))
 
 
+def renamed(old: bytes, new: bytes) -> io.BytesIO:
+    """A ZIP whose directory is damaged at the name of its only file."""
+    start, directory, end = packed("scän.png").getvalue().partition(b"PK\x01\x02")
+    return io.BytesIO(start + directory + end.replace(old, new))
+
+
 @pytest.mark.parametrize(
     "names",
     [
@@ -58,6 +64,7 @@ def test_files_that_items_name_are_right(names):
         pytest.param(io.BytesIO(b"%PDF-1.7"), "the attachments are no ZIP", id="no-zip"),
         pytest.param(io.BytesIO(b""), "the attachments are no ZIP", id="empty-file"),
         pytest.param(io.BytesIO(packed("scan.png").getvalue()[:-10]), "no ZIP, or a damaged one", id="truncated"),
+        pytest.param(renamed("ä".encode(), b"\xff\xff"), "no ZIP, or a damaged one", id="name-that-is-no-utf-8"),
         pytest.param(packed(), "holds no file", id="empty-zip"),
         pytest.param(packed("images/"), "holds no file", id="only-a-folder"),
         pytest.param(packed("scan.png", "Ann Lee.png"), "entry 2 of the ZIP is named by no item's Value", id="unnamed"),
@@ -75,6 +82,11 @@ def test_each_fault_is_told_by_the_number_of_the_entry(archive, words):
     assert words in problem.reason
     assert "Ann" not in str(problem)
     assert problem.severity == "error"
+
+
+def test_an_entry_without_a_name_is_no_crash():
+    problems = odm.check_attachments(renamed("scän".encode(), b"\0cxan"), naming("scan.png"))
+    assert any("could leave its folder" in problem.reason for problem in problems)
 
 
 def test_backslashes_could_be_a_path():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -26,6 +27,7 @@ from tests.odm.documents import (
     with_note,
 )
 
+DATA = Path(__file__).parent / "data"
 BOMB = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 12))
 EMOJI = "\U0001f600"
 
@@ -244,11 +246,47 @@ def signed(attestation: str) -> io.BytesIO:
             changed("<StudyEventData ", '<StudyEventData OpenClinica:Signed="true" '), 5, "'Yes', 'No'", id="signed"
         ),
         pytest.param(changed("<ItemGroupData ", '<ItemGroupData Removed="yes" '), 7, "'Yes', 'No'", id="removed"),
+        pytest.param(
+            changed("<SubjectData ", '<SubjectData TransactionType="Remove" '),
+            4,
+            'TransactionType="Remove" of SubjectData is ignored by OpenClinica, which removes nothing',
+            id="removal-of-a-participant",
+        ),
+        pytest.param(
+            with_item('<ItemData ItemOID="I_HR" TransactionType="Remove" Value="72"/>'),
+            8,
+            'Write Value="" to clear an item',
+            id="removal-of-a-value",
+        ),
     ],
 )
 def test_each_fault_is_an_error_on_its_line(source, line, words):
     errors = [problem for problem in odm.check(source) if problem.severity == "error"]
     assert [(problem.line, words in problem.reason) for problem in errors] == [(line, True)], errors
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(changed("<ItemGroupData ", f'<ItemGroupData TransactionType="{kind}" {more}'), id=kind)
+        for kind, more in (
+            ("Insert", ""),
+            ("Update", ""),
+            ("Upsert", ""),
+            ("Context", ""),
+            ("Remove", 'Removed="Yes" '),
+        )
+    ],
+)
+def test_a_transaction_type_that_asks_for_no_more_than_the_import_does_is_no_fault(source):
+    (problem,) = odm.check(source)
+    assert (problem.severity, "ItemGroupData/@TransactionType" in problem.reason) == ("warning", True)
+
+
+@pytest.mark.parametrize("name", ["template", "export", "transactional"])
+def test_what_vendors_and_other_producers_write_has_warnings_at_most(name):
+    problems = odm.check(DATA / f"{name}.xml")
+    assert [problem for problem in problems if problem.severity == "error"] == []
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_an_export_with_another_time_of_creation_gives_the_same_bytes():
     assert normalised(early) == normalised(late)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "iso-8859-1", "windows-1252"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf8", "utf-16", "utf-16le", "iso-8859-1", "windows-1252"])
 def test_the_encoding_of_the_source_does_not_matter(encoding):
     text = f'<?xml version="1.0" encoding="{encoding}"?>{ROOT}{CLINICAL.replace("72", "36.6 °C")}</ODM>'
     assert b'Value="36.6 &#176;C"' in normalised(text.encode(encoding))
@@ -125,6 +125,13 @@ def test_an_empty_value_stays_and_other_empty_attributes_go():
 def test_what_it_cannot_write_faithfully_it_refuses_with_the_line(source, words):
     with pytest.raises(FileError, match=words):
         normalised(source())
+
+
+def test_what_it_refuses_leaves_the_target_open_so_that_its_owner_can_discard_it():
+    target = io.BytesIO()
+    with pytest.raises(FileError):
+        odm.normalise(io.BytesIO(b"<html/>"), target)
+    assert not target.closed
 
 
 def test_memory_stays_small_while_a_document_grows(tmp_path):
