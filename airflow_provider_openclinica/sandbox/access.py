@@ -1,7 +1,8 @@
-"""Where participants and events may be written, and by whom (docs/protocol.md, roles)."""
+"""What all calls that write participants and events begin with: where, by whom and what (docs/protocol.md, roles)."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openclinica.sandbox.accounts import SITE_WRITERS, STUDY_WRITERS, SYSTEM, Account
@@ -10,6 +11,8 @@ from airflow_provider_openclinica.sandbox.import_run import Refused
 from airflow_provider_openclinica.sandbox.service import Place, Service, is_open
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.requests import Request
 
 
@@ -53,13 +56,13 @@ def _check_role(account: Account, place: Place) -> None:
         raise Refused("noSufficientPrivileges")
 
 
-def wants(request: Request, flag: str) -> bool:
+def wants(request: Request, flag: str, default: str = "n") -> bool:
     """Tell whether a flag of the query says yes; everything but ``y`` and ``yes`` says no."""
-    return request.query_params.get(flag, "n").lower() in {"y", "yes"}
+    return request.query_params.get(flag, default).lower() in {"y", "yes"}
 
 
-async def json_texts(request: Request) -> dict[str, str | None]:
-    """Read a body that is a JSON object of texts. Numbers are taken for texts; what is null is as if it were not there.
+async def json_texts(request: Request, names: Iterable[str]) -> dict[str, str | None]:
+    """Read the texts of these names from a body that is a JSON object. Numbers and truth values are taken for texts.
 
     :raises Answered: 415 HTML for another type of body, 400 HTML for what is no such object.
     """
@@ -71,10 +74,10 @@ async def json_texts(request: Request) -> dict[str, str | None]:
         raise Answered(html(400)) from None
     if not isinstance(body, dict):
         raise Answered(html(400))
-    return {name: _text(value) for name, value in body.items()}
+    return {name: _text(body.get(name)) for name in names}
 
 
 def _text(value: Any) -> str | None:
     if isinstance(value, dict | list):
         raise Answered(html(400))
-    return value if value is None or isinstance(value, str) else str(value)
+    return value if value is None or isinstance(value, str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""What the sandbox stores for its participants: events, forms, items, notes and signatures, in SQLite.
+"""What the sandbox stores for its participants: contact data, events, forms, items, notes, signatures, in SQLite.
 
 All writes go through the connection that is given and nothing here commits: whoever runs an import owns its
 transaction, since an import is applied whole or not at all (docs/protocol.md, jobs).
@@ -21,6 +21,10 @@ _TABLES = (
         id INTEGER PRIMARY KEY, oid TEXT NOT NULL UNIQUE, participant_id TEXT NOT NULL, site_oid TEXT NOT NULL,
         status TEXT NOT NULL, created_at TEXT NOT NULL, created_by TEXT NOT NULL, updated_at TEXT, updated_by TEXT)""",
     "CREATE INDEX IF NOT EXISTS participants_by_id ON participants (participant_id)",
+    "CREATE INDEX IF NOT EXISTS participants_in_any_case ON participants (participant_id COLLATE NOCASE)",
+    """CREATE TABLE IF NOT EXISTS contacts (
+        participant INTEGER PRIMARY KEY REFERENCES participants, firstName TEXT, lastName TEXT, emailAddress TEXT,
+        phoneNumber TEXT, identifier TEXT, participate_status TEXT NOT NULL DEFAULT '')""",
     """CREATE TABLE IF NOT EXISTS events (
         id INTEGER PRIMARY KEY, participant INTEGER NOT NULL REFERENCES participants, event_oid TEXT NOT NULL,
         ordinal INTEGER NOT NULL, status TEXT NOT NULL, start_date TEXT NOT NULL, end_date TEXT NOT NULL,
@@ -189,8 +193,9 @@ class ClinicalStore:
         flags = (occurrence.removed, occurrence.archived, occurrence.locked, occurrence.signed)
         if occurrence.id:
             self._db.execute(
-                "UPDATE events SET status = ?, removed = ?, archived = ?, locked = ?, signed = ? WHERE id = ?",
-                (occurrence.status, *flags, occurrence.id),
+                """UPDATE events SET status = ?, start_date = ?, end_date = ?, removed = ?, archived = ?, locked = ?,
+                                     signed = ? WHERE id = ?""",
+                (occurrence.status, occurrence.start_date, occurrence.end_date, *flags, occurrence.id),
             )
             return
         occurrence.id = self._insert(
@@ -204,6 +209,16 @@ class ClinicalStore:
             occurrence.end_date,
             *flags,
         )
+
+    def stored_events(self) -> list[dict[str, str | int]]:
+        """Return every occurrence, for the control routes."""
+        names = ("participant", "site", "event", "repeat", "status", "start", "end", "removed", "locked", "signed")
+        rows = self._db.execute(
+            """SELECT p.participant_id, p.site_oid, e.event_oid, e.ordinal, e.status, e.start_date, e.end_date,
+                      e.removed, e.locked, e.signed
+               FROM events e JOIN participants p ON p.id = e.participant ORDER BY e.id"""
+        )
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     def attestations(self, event: int) -> set[str]:
         """Return the attestations that sign an occurrence."""

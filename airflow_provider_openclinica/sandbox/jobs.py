@@ -1,8 +1,8 @@
 """Jobs: a row in SQLite, a log on disk, and the work between them (docs/protocol.md, jobs).
 
-A job begins as ``IN_PROGRESS`` and its work is one transaction: what it writes, and the word ``COMPLETED``, are
-committed together or not at all. Work that a stop of the sandbox overtakes leaves its job ``IN_PROGRESS`` for ever, as
-a restart of the real server does.
+A job begins as ``IN_PROGRESS``. The work of an import is one transaction: what it writes, and the word ``COMPLETED``,
+are committed together or not at all. A bulk job commits each of its rows, and what fails it leaves the rows before.
+Work that a stop of the sandbox overtakes leaves its job ``IN_PROGRESS`` for ever, as a restart of the real server does.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
     from airflow_provider_openclinica.sandbox.state import State
 
-    Work = Callable[[sqlite3.Connection], "Log"]
+    Work = Callable[[sqlite3.Connection, Callable[[], None]], "Log"]
 
 LOGGER = logging.getLogger(__name__)
 WORKERS = 16
+LONGEST_NAME = 255
+"""Characters of the column that keeps the name of an upload."""
 COLUMNS = (
     "uuid, type, status, study_oid, site_oid, creator, source_name, created, updated, completed, log_name, outcomes"
 )
@@ -54,13 +56,13 @@ class Fate(StrEnum):
     STUCK = "stuck"
     """In progress for ever; nothing is applied."""
     FAILED = "failed"
-    """Its work throws: FAILED, nothing is applied, there is no log."""
+    """Its work throws: FAILED, nothing is applied but the first row of a bulk job, there is no log."""
     NO_FILE = "no_file"
     """Another word for ``log_gone``."""
     LOG_GONE = "log_gone"
     """Completed and applied, and its log cannot be had."""
     EMPTY_LOG = "empty_log"
-    """FAILED as the log was written: nothing is applied, the log is an empty file."""
+    """FAILED as the log was written: nothing is applied but the rows of a bulk job, the log is an empty file."""
     LOST_ROWS = "lost_rows"
     """Completed and applied, and the log does not name the last participant."""
     BIG_LOG = "big_log"
@@ -118,7 +120,8 @@ class Jobs:
     ) -> str:
         """Make a job and let it begin.
 
-        :param work: does everything in the transaction it is given, and returns the log.
+        :param work: does everything in the transaction it is given, and returns the log. It is also given what
+            commits that transaction and begins another.
         :param log_name: what the log's file is called, before the time of its end.
         """
         job_uuid = str(uuid.uuid4())
@@ -136,9 +139,9 @@ class Jobs:
         if self._closing.wait(plan.seconds if plan and fate is Fate.SLOW else self._seconds):
             return
         with self._state.writing() as db:
-            if db.execute("SELECT 1 FROM jobs WHERE uuid = ?", (job_uuid,)).fetchone() is None:
+            if not _is_known(db, job_uuid):
                 return  # a reset came first
-            log = work(db)
+            log = work(db, partial(_commit, db, job_uuid, fate))
             if fate is Fate.EMPTY_LOG:
                 self.log_of(job_uuid).touch()
             if fate in {Fate.FAILED, Fate.EMPTY_LOG}:
@@ -205,6 +208,23 @@ class Jobs:
 
 class PlannedFailure(Exception):  # noqa: N818 - it is planned
     """A job was to fail."""
+
+
+class Forgotten(Exception):  # noqa: N818 - nor is this a fault
+    """A reset came while a job was at work."""
+
+
+def _commit(db: sqlite3.Connection, job_uuid: str, fate: Fate | None) -> None:
+    db.execute("COMMIT")
+    db.execute("BEGIN IMMEDIATE")
+    if fate is Fate.FAILED:
+        raise PlannedFailure
+    if not _is_known(db, job_uuid):
+        raise Forgotten
+
+
+def _is_known(db: sqlite3.Connection, job_uuid: str) -> bool:
+    return db.execute("SELECT 1 FROM jobs WHERE uuid = ?", (job_uuid,)).fetchone() is not None
 
 
 def _now() -> str:

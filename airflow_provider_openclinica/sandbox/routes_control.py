@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
@@ -14,6 +14,7 @@ from airflow_provider_openclinica.sandbox.auth import Reply
 from airflow_provider_openclinica.sandbox.data import ClinicalStore
 from airflow_provider_openclinica.sandbox.faults import Fault, Kind
 from airflow_provider_openclinica.sandbox.jobs import Fate, Plan
+from airflow_provider_openclinica.sandbox.participants import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +101,14 @@ def change_status(service: Service, wanted: dict[str, Any]) -> Any:
     return wanted
 
 
+def change_settings(service: Service, wanted: dict[str, Any]) -> Any:
+    """Change ``participate``, ``generates_ids`` or ``expected_participants`` of the study."""
+    if unknown := wanted.keys() - {"participate", "generates_ids", "expected_participants"}:
+        raise ValueError(f"no such setting: {', '.join(sorted(unknown))}")
+    service.study = replace(service.study, **wanted)
+    return wanted
+
+
 def show_requests(service: Service, _wanted: dict[str, Any]) -> Any:
     """Show what was asked so far."""
     return service.requests.all()
@@ -133,6 +142,18 @@ def show_data(service: Service, _wanted: dict[str, Any]) -> Any:
         return ClinicalStore(db).stored_items()
 
 
+def show_participants(service: Service, _wanted: dict[str, Any]) -> Any:
+    """Show every participant, with the contact data."""
+    with service.state.reading() as db:
+        return Registry(db).everybody()
+
+
+def show_events(service: Service, _wanted: dict[str, Any]) -> Any:
+    """Show every occurrence of an event."""
+    with service.state.reading() as db:
+        return ClinicalStore(db).stored_events()
+
+
 def reset(service: Service, _wanted: dict[str, Any]) -> Any:
     """Go back to the fresh study."""
     service.reset()
@@ -149,10 +170,13 @@ ROUTES = [
         ("POST", "tokens", change_tokens),
         ("POST", "users", change_account),
         ("POST", "studies", change_status),
+        ("POST", "settings", change_settings),
         ("GET", "requests", show_requests),
         ("DELETE", "requests", clear_requests),
         ("GET", "jobs", show_jobs),
         ("GET", "data", show_data),
+        ("GET", "participants", show_participants),
+        ("GET", "events", show_events),
         ("POST", "reset", reset),
     )
 ]

@@ -16,12 +16,13 @@ from airflow_provider_openclinica.sandbox.data import ClinicalStore
 from airflow_provider_openclinica.sandbox.dialect import Dialect
 from airflow_provider_openclinica.sandbox.importer import JobFailed, XmlRefused, read_upload, run_import
 from airflow_provider_openclinica.sandbox.joblog import write_import_log
-from airflow_provider_openclinica.sandbox.jobs import Log
+from airflow_provider_openclinica.sandbox.jobs import LONGEST_NAME, Log
 from airflow_provider_openclinica.sandbox.multipart import Form, uploaded
 from airflow_provider_openclinica.sandbox.service import Place, Service, is_open
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from airflow_provider_openclinica.sandbox.multipart import Part
     from airflow_provider_openclinica.sandbox.study import Study
 
-LONGEST_NAME = 255
-"""Characters of the column that keeps the name of an upload."""
 SUFFIX = ".xml"
 ATTACHMENTS = {Dialect.DOCS: {"attachedFilesZip": ""}, Dialect.SOURCE: {}}
 DEPRECATED_DETAILS = ["Audit Messages:", "Rule Action Messages:", "Skip CRF Messages:"]
@@ -156,7 +155,7 @@ def _work(service: Service, account: Account, document: Document, place: Place, 
     return run_import(document, place.study, ClinicalStore(db), place.oid, account.login, service.dialect, users)
 
 
-def _logged(work: partial[list[Row]], dialect: Dialect, db: sqlite3.Connection) -> Log:
+def _logged(work: partial[list[Row]], dialect: Dialect, db: sqlite3.Connection, _commit: Callable[[], None]) -> Log:
     rows = work(db)
     return Log(write_import_log(rows, dialect), Counter(row.status for row in rows))
 

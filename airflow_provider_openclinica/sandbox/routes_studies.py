@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from airflow_provider_openclinica.sandbox.access import wants
 from airflow_provider_openclinica.sandbox.accounts import Role
 from airflow_provider_openclinica.sandbox.answers import accepted, html, json, json_error, text
 from airflow_provider_openclinica.sandbox.data import ClinicalStore
@@ -95,10 +96,10 @@ def retrieve(request: Request) -> Response:
         return html(500)
     selectors = tuple(request.path_params[name] for name in ("participant", "event", "form"))
     has_role = account.role_in(place.oid, place.study.oid) is not None
-    wants_data = has_role and is_answerable(*selectors) and _flag(request, "clinicaldata", "y")
+    wants_data = has_role and is_answerable(*selectors) and wants(request, "clinicaldata", "y")
     if wants_data or media_type != "application/xml":
         return html(501, note="<p>The sandbox gives metadata as XML only: ask with clinicaldata=n.</p>")
-    if not _flag(request, "includeMetadata", "n" if service.dialect is Dialect.DOCS else "y"):
+    if not wants(request, "includeMetadata", "n" if service.dialect is Dialect.DOCS else "y"):
         return text(request, EMPTY)
     return text(request, odm_metadata(service.study, study_oid, str(request.base_url)))
 
@@ -107,7 +108,3 @@ def is_answerable(participant: str, event: str, form: str) -> bool:
     """Tell whether these selectors find anything on a server: four combinations do, all others find nothing."""
     everything = (participant, event, form) == ("*", "*", "*")
     return everything or (participant != "*" and (event != "*" or form == "*"))
-
-
-def _flag(request: Request, name: str, default: str) -> bool:
-    return request.query_params.get(name, default).lower() in {"y", "yes"}

@@ -25,9 +25,11 @@ from starlette.routing import Route
 
 from airflow_provider_openclinica.sandbox import (
     routes_control,
+    routes_events,
     routes_import,
     routes_jobs,
     routes_pages,
+    routes_participants,
     routes_studies,
 )
 from airflow_provider_openclinica.sandbox.answers import Answered, html
@@ -68,8 +70,14 @@ def application(service: Service) -> ASGIApp:
 
 def _api(service: Service) -> list[Route]:
     """Give the API of a dialect. An address that a dialect lacks is a 404 in HTML; a slash at the end matters."""
+    site = "clinicaldata/studies/{study}/sites/{site}"
     routes = [
-        _route("clinicaldata/studies/{study}/sites/{site}/participants", routes_studies.list_participants_of_site),
+        _route(f"{site}/participants", routes_studies.list_participants_of_site),
+        _route(f"{site}/participants", routes_participants.add_participant, "POST"),
+        _route(f"{site}/participants/bulk", routes_participants.add_participants, "POST"),
+        _route(f"{site}/events", routes_events.create_event, "POST"),
+        _route(f"{site}/events", routes_events.update_event, "PUT"),
+        _route(f"{site}/events/bulk", routes_events.schedule_events, "POST"),
         _route("clinicaldata/studies/{study}/participants", routes_studies.list_participants),
         _route("clinicaldata/{study}/{participant}/{event}/{form}", routes_studies.retrieve),
         _route("jobs/{uuid}/downloadFile", routes_jobs.download_log),
@@ -77,6 +85,7 @@ def _api(service: Service) -> list[Route]:
     ]
     if service.dialect is Dialect.DOCS:
         routes.append(_route("clinicaldata/import/xml", routes_import.import_odm, "POST"))
+        routes.append(_route("clinicaldata/studies/{study}/participants", routes_participants.add_participant, "POST"))
     else:
         routes.append(_route("clinicaldata/import", routes_import.import_odm, "POST"))
         routes.append(_route("clinicaldata/", routes_import.import_deprecated, "POST"))
@@ -199,6 +208,14 @@ class Sandbox:
     def data(self) -> list[dict[str, Any]]:
         """Tell every value that is stored."""
         return list(routes_control.show_data(self.service, {}))
+
+    def participants(self) -> list[dict[str, Any]]:
+        """Tell of everybody: ``participant`` (the ID), ``oid``, ``site``, ``status`` and the contact data."""
+        return list(routes_control.show_participants(self.service, {}))
+
+    def events(self) -> list[dict[str, Any]]:
+        """Tell of every occurrence: ``participant`` (the ID), ``event``, ``repeat``, ``status``, dates and flags."""
+        return list(routes_control.show_events(self.service, {}))
 
     def reset(self) -> None:
         """Go back to the fresh study."""

@@ -131,7 +131,12 @@ class SeedParticipant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """A study as published: everything an import is checked against. Dictionaries are keyed by OID."""
+    """A study as published: everything an import is checked against. Dictionaries are keyed by OID.
+
+    :param participate: whether participants may take part online.
+    :param generates_ids: whether the study makes the IDs of its participants itself.
+    :param expected_participants: how many it takes; ``None``: as many as come.
+    """
 
     oid: str
     name: str
@@ -145,6 +150,9 @@ class Study:
     items: dict[str, ItemDefinition] = field(default_factory=dict)
     code_lists: dict[str, CodeList] = field(default_factory=dict)
     participants: tuple[SeedParticipant, ...] = ()
+    participate: bool = True
+    generates_ids: bool = False
+    expected_participants: int | None = None
 
     @property
     def env(self) -> str:

@@ -162,7 +162,7 @@ def test_each_dialect_imports_at_an_address_of_its_own(started, dialect, path, s
     assert is_html(answer) == (status == 404)
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "IMPORT"), ("POST", "clinicaldata/studies/S_JUNO/participants")])
+@pytest.mark.parametrize(("method", "path"), [("GET", "IMPORT"), ("PUT", "clinicaldata/studies/S_JUNO/participants")])
 def test_a_wrong_method_is_a_page(manager, method, path):
     answer = manager.call(method, path.replace("IMPORT", manager.import_path))
     assert (answer.status_code, is_html(answer)) == (405, True)
