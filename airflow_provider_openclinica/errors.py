@@ -140,8 +140,8 @@ class JobFailedError(OpenClinicaError):
     """OpenClinica began the job and gave it up; no log says why. What a retry does depends on what such jobs leave."""
 
     next_step = (
-        "A failed import has left nothing behind: a retry, or clearing the task, sends it anew. If that fails too, "
-        "look at the job in the Bulk Actions Log and ask support."
+        "A failed import has left nothing behind: a retry of the task sends it anew. Other jobs may have applied some "
+        "rows: compare before sending them again. If it keeps failing, ask support."
     )
     retry = True
 

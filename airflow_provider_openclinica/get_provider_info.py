@@ -26,8 +26,23 @@ def get_provider_info() -> dict[str, object]:
             }
         ],
         "hooks": [{"integration-name": _INTEGRATION, "python-modules": [f"{_PACKAGE}.hooks.openclinica"]}],
-        "operators": [{"integration-name": _INTEGRATION, "python-modules": [f"{_PACKAGE}.operators.clinicaldata"]}],
-        "sensors": [{"integration-name": _INTEGRATION, "python-modules": [f"{_PACKAGE}.sensors.jobs"]}],
+        "operators": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": [
+                    f"{_PACKAGE}.operators.clinicaldata",
+                    f"{_PACKAGE}.operators.events",
+                    f"{_PACKAGE}.operators.jobs",
+                    f"{_PACKAGE}.operators.participants",
+                ],
+            }
+        ],
+        "sensors": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": [f"{_PACKAGE}.sensors.job_list", f"{_PACKAGE}.sensors.jobs"],
+            }
+        ],
         "triggers": [{"integration-name": _INTEGRATION, "python-modules": [f"{_PACKAGE}.triggers.jobs"]}],
         "extra-links": [f"{_PACKAGE}.links.jobs.OpenClinicaJobLink"],
         "connection-types": [

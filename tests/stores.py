@@ -21,3 +21,24 @@ class DictStore:
 
     def delete(self, key: str) -> None:
         self.kept.pop(key, None)
+
+
+class WorkerLost(BaseException):
+    """The worker is gone in the middle of a line."""
+
+
+class StoreOfALostWorker(DictStore):
+    """A store whose worker dies once, just before or just after it has written a phase."""
+
+    def __init__(self, when: str, phase: str) -> None:
+        super().__init__()
+        self._when, self._phase = when, phase
+
+    def set(self, key: str, value: Any) -> None:
+        dies = value.get("phase") == self._phase
+        if dies:
+            self._phase = ""
+        if not dies or self._when == "after":
+            super().set(key, value)
+        if dies:
+            raise WorkerLost

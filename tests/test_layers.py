@@ -35,7 +35,13 @@ WITH_AIRFLOW = {
     "transfers": {"operators", "triggers", "links", "hooks", "engine", "client", "odm", "errors"},
 }
 #: Airflow by the doors that stay open from 2.11 to 3.3; the bare name is for its version.
-DOORS = ("airflow", "airflow.providers.common.compat.sdk", "airflow.triggers.base", "airflow.sdk.exceptions")
+DOORS = (
+    "airflow",
+    "airflow.providers.common.compat.sdk",
+    "airflow.providers.common.sql.hooks.sql",
+    "airflow.triggers.base",
+    "airflow.sdk.exceptions",
+)
 
 
 def layer_of(module: str) -> str:

@@ -10,11 +10,12 @@ if TYPE_CHECKING:
     from airflow_provider_openclinica.client.client import OpenClinicaClient
     from airflow_provider_openclinica.client.joblog import LogRow, read_rows
     from airflow_provider_openclinica.client.jobs import JobFile, JobState, ListedJob
-    from airflow_provider_openclinica.client.participants import ListedParticipant
+    from airflow_provider_openclinica.client.participants import AddedParticipant, ListedParticipant
     from airflow_provider_openclinica.client.tokens import TokenManager, TokenStore
     from airflow_provider_openclinica.client.uploads import Upload, upload_file, upload_from
 
 _HOME = {
+    "AddedParticipant": "participants",
     "JobFile": "jobs",
     "JobState": "jobs",
     "ListedJob": "jobs",
@@ -31,6 +32,7 @@ _HOME = {
 }
 
 __all__ = [
+    "AddedParticipant",
     "JobFile",
     "JobState",
     "ListedJob",

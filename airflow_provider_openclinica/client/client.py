@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_openclinica.client.addresses import api_path
 from airflow_provider_openclinica.client.answers import raise_for
 from airflow_provider_openclinica.client.clinicaldata import ClinicalData
+from airflow_provider_openclinica.client.events import Events
 from airflow_provider_openclinica.client.http import Http
 from airflow_provider_openclinica.client.jobs import Jobs
 from airflow_provider_openclinica.client.participants import Participants
@@ -52,6 +53,7 @@ class OpenClinicaClient:
         self.jobs = Jobs(self._http, settings.study_url)
         self.studies = Studies(self._http)
         self.participants = Participants(self._http)
+        self.events = Events(self._http)
 
     def check(self) -> None:
         """Make one authenticated call that needs no study: ask for the log of a job that nobody has.

@@ -3,15 +3,18 @@
     http.get(path, doing="the job list")          the answer to a question; asked again where that may help
     http.stream(path, doing="the log of a job")   the same, for an answer that may be a file
     http.submit(path, parts, doing="the import")  a form, taken by the server at most once
+    http.send_json("POST", path, body, doing=…)   a small object, where sending it twice does no harm
+    http.delete(path, doing="the deletion")       repeated as a question is: what is gone stays gone
 
 What may be sent again (docs/protocol.md, retries):
 
     GET     after a connection that failed or broke, and after 429, 502, 503, 504
+    DELETE  as GET; so is a small object, of which the caller knows that it may arrive twice
     POST    only where the server cannot have taken it: no byte of the form was handed out (no such name, refused, no
             connection in time); 429, which a gateway answers before OpenClinica reads a form; 503 with ``Retry-After``,
             by which a server says that it did not begin. A 503 without one promises nothing: some gateways send it for
             a server that fell silent halfway.
-    both    after 401, once, with another token: the filter that checks it stands before everything else
+    all     after 401, once, with another token: the filter that checks it stands before everything else
 
 Whatever else a submit ends in, a 5xx without OpenClinica's code included, leaves open whether a job exists, and is an
 AmbiguousSubmitError. Redirects, and statuses that these rules speak of, are raised as errors; any other answer is the
@@ -242,6 +245,32 @@ class Http:
             )
         return answer
 
+    def send_json(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, str],
+        *,
+        doing: str,
+        params: Mapping[str, str] | None = None,
+        study: str = "",
+        site: str = "",
+    ) -> Answer:
+        """Send a small object that may arrive twice, and return the answer. Parameters and errors are those of `get`.
+
+        :param method: ``POST`` or ``PUT``.
+        :param body: a JSON object.
+        """
+        about = _About(doing=doing, study=study, site=site)
+        with closing(self._ask(path, params, JSON_UTF8, HEAD_BYTES, about, method=method, body=body)) as streamed:
+            return streamed.answer
+
+    def delete(self, path: str, *, doing: str, job: str = "") -> Answer:
+        """Delete something and return the answer. Parameters and errors are those of `get`; so is what is repeated."""
+        about = _About(doing=doing, job=job)
+        with closing(self._ask(path, None, JSON_UTF8, HEAD_BYTES, about, method="DELETE")) as streamed:
+            return streamed.answer
+
     def close(self) -> None:
         """Close every connection. A later call opens new ones."""
         with self._adding:
@@ -249,11 +278,20 @@ class Http:
                 session.close()
 
     def _ask(
-        self, path: str, params: Mapping[str, str] | None, accept: str, most: int, about: _About
+        self,
+        path: str,
+        params: Mapping[str, str] | None,
+        accept: str,
+        most: int,
+        about: _About,
+        *,
+        method: str = "GET",
+        body: Mapping[str, str] | None = None,
     ) -> StreamedAnswer:
         def send(token: str) -> StreamedAnswer:
             try:
-                response = self._send(self._session(), "GET", path, token, headers={"Accept": accept}, params=params)
+                headers = {"Accept": accept}
+                response = self._send(self._session(), method, path, token, headers=headers, params=params, json=body)
                 return StreamedAnswer(response, most, about)
             except OSError as error:
                 raise transport_error(error, about.doing, self._host) from None

@@ -1,7 +1,8 @@
 """Read the logs that OpenClinica writes for its jobs, row by row, in constant memory.
 
-A log is the only witness of an import: the job counts as completed however many rows failed. Servers differ in the
-columns (11 as documented, 12 in the source), so cells are found by the names in the header (docs/protocol.md, logs).
+A log is the only witness of a job: it counts as completed however many rows failed. Logs of imports, participants and
+events have different columns, and servers differ in those of imports (11 as documented, 12 in the source), so cells are
+found by the names in the header (docs/protocol.md, logs).
 Nothing in a log is quoted, so a comma in a value shifts the cells to its right; what can be told, is:
 
 * a comma in the message: all that follows the last column's start is the message;
@@ -25,9 +26,10 @@ from airflow_provider_openclinica.client.codes import TOKEN
 from airflow_provider_openclinica.errors import JobFailedError, ServerUnavailableError, UnexpectedAnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 FAILED = "Failed"
+SUCCESS = "Success"
 UNREADABLE = "Unreadable"  #: our own word, for rows that no status can be read from
 LOST = "Lost"  #: our own word, for what was sent and has no row; never read, only written beside a log
 
@@ -37,6 +39,7 @@ _STATUSES = {
         FAILED,
         "Inserted",
         "Updated",
+        "Created",
         "No Change",
         "Skipped",
         "itemGroup removed",
@@ -48,33 +51,40 @@ _AS_SPELLED = frozenset(_STATUSES.values())
 _NEW_STATUS = re.compile(r"[A-Za-z]+(?: [A-Za-z]+){0,5}")  # of a newer server; a cell that a shift put there has digits
 _CODE_IN_MESSAGE = re.compile(rf"(?:^|:)\s*(?:{TOKEN.pattern})", re.IGNORECASE)
 
-#: The fields of a row, in the order of LogRow, and the columns that hold them.
+#: The fields of a row, in the order of LogRow, and the columns that hold them, in lower case.
 _COLUMNS = {
-    "subject_key": "SubjectKey",
-    "participant_id": "ParticipantID",
-    "study_event_oid": "StudyEventOID",
-    "study_event_repeat_key": "StudyEventRepeatKey",
-    "form_oid": "FormOID",
-    "item_group_oid": "ItemGroupOID",
-    "item_group_repeat_key": "ItemGroupRepeatKey",
-    "item_oid": "ItemOID",
-    "type": "Type",
-    "status": "Status",
-    "timestamp": "Timestamp",
-    "message": "Message",
+    "subject_key": ("subjectkey", "participant oid"),
+    "participant_id": ("participantid",),
+    "study_event_oid": ("studyeventoid",),
+    "study_event_repeat_key": ("studyeventrepeatkey",),
+    "form_oid": ("formoid",),
+    "item_group_oid": ("itemgroupoid",),
+    "item_group_repeat_key": ("itemgrouprepeatkey",),
+    "item_oid": ("itemoid",),
+    "type": ("type",),
+    "status": ("status",),
+    "timestamp": ("timestamp",),
+    "message": ("message",),
 }
+_FIELDS = {column: name for name, columns in _COLUMNS.items() for column in columns} | {"row": "row", "row #": "row"}
+
+#: What the header of each kind of log has at least.
+_IMPORT = set(_COLUMNS) - {"type"}
+_PARTICIPANTS = {"row", "participant_id", "subject_key", "status", "message"}
+_EVENTS = {"row", "participant_id", "study_event_oid", "study_event_repeat_key", "status", "message"}
 _LONGEST_LINE = 1 << 20  # bytes; a log's lines have some 200
 
 
 class LogRow(NamedTuple):
-    """One row of an import log: what became of a participant, event, form, item group, item, query or signature.
+    """One row of a log: what became of a row of a CSV file, or of what stood in an ODM document.
 
-    Cells are as the log has them, ``""`` where it leaves them empty; the identifiers are filled as far as the import
-    came. ``status`` alone is put right: spelled as the source spells it (some rows come as ``FAILED``), or
-    ``Unreadable``.
+    Cells are as the log has them, ``""`` where it leaves them empty or has no such column; the identifiers are filled
+    as far as the import came. ``status`` alone is put right: spelled as the source spells it (some rows come as
+    ``FAILED``), or ``Unreadable``. In logs of participants, where that column holds the participant's own status, it is
+    ``Success`` or ``Failed``.
     """
 
-    subject_key: str
+    subject_key: str  #: participant OID
     participant_id: str
     study_event_oid: str
     study_event_repeat_key: str
@@ -121,31 +131,37 @@ class Rows:
         """
         names = _names(self.header)
         width, status = len(names), names.index("status")
+        of_participants = not set(names) >= _IMPORT and set(names) >= _PARTICIPANTS
         # A column that this server does not write is read from one more cell, which is always empty.
         cells_of = itemgetter(*[names.index(name) if name in names else width for name in _COLUMNS])
         for number, line in enumerate(self._lines, start=2):
-            cells = line.split(",", width - 1)
+            text = line.removesuffix(",") if of_participants else line
+            cells = text.split(",", width - 1)
             if len(cells) < width or cells[status] not in _AS_SPELLED:
                 if not line.strip():
                     continue
-                cells = _put_right(line, names)
+                cells = _put_right(text, names)
+            if of_participants:
+                cells[status] = _outcome(cells[status], cells[-1])
             cells.append("")
             yield LogRow._make((*cells_of(cells), number, line))
 
-    def line(self, subject_key: str, participant_id: str, status: str) -> str:
-        """Write a row of this log's layout, to stand beside rows of it."""
-        cells = {"subject_key": subject_key, "participant_id": participant_id, "status": status}
+    def line(self, cells: Mapping[str, str]) -> str:
+        """Write a row of this log's layout, to stand beside rows of it.
+
+        :param cells: field of ``LogRow``, or ``row`` for the number of a row that was sent -> value.
+        """
         return ",".join(cells.get(name, "") for name in _names(self.header))
 
 
 def read_rows(chunks: Iterable[bytes]) -> Rows:
-    """Read the log of an import.
+    """Read the log of an import, or of a bulk file of participants or events.
 
     Bytes that are no UTF-8 are kept as they are; ``raw.encode(errors="surrogateescape")`` gives them back.
 
     :param chunks: the file in pieces of any size, as ``JobFile.chunks()`` gives it.
     :raises JobFailedError: the log is empty: the job failed while it wrote it.
-    :raises UnexpectedAnswerError: the header is not that of an import log.
+    :raises UnexpectedAnswerError: the header is that of no such log.
     :raises ServerUnavailableError: here or while rows are read: the log breaks off in the middle of a line.
     """
     lines = _lines_of(chunks)
@@ -153,16 +169,24 @@ def read_rows(chunks: Iterable[bytes]) -> Rows:
     if not header.strip() and not any(line.strip() for line in lines):
         raise JobFailedError("OpenClinica stored an empty log", meaning="the job failed while it wrote its log")
     names = _names(header)
-    optional = {"type"}
-    if names[-1] != "message" or not set(_COLUMNS) - optional <= set(names):
-        raise UnexpectedAnswerError("The job's file is not the log of an import: its header is another one")
+    if names[-1] != "message" or not any(set(names) >= kind for kind in (_IMPORT, _PARTICIPANTS, _EVENTS)):
+        raise UnexpectedAnswerError("The job's file is no log of rows: its header is another one")
     return Rows(header, lines)
 
 
 def _names(header: str) -> list[str]:
-    """Return the columns of a header under the names of LogRow's fields; a column we do not know keeps its own."""
-    fields = {column.casefold(): field for field, column in _COLUMNS.items()}
-    return [fields.get(name, name) for name in header.casefold().split(",")]
+    """Return the columns of a header under the names of LogRow's fields; a column we do not know keeps its own.
+
+    The header of a log of participants ends with a comma, and so do its rows: that makes no column.
+    """
+    return [_FIELDS.get(name, name) for name in header.casefold().removesuffix(",").split(",")]
+
+
+def _outcome(status: str, message: str) -> str:
+    """Tell whether a participant was taken: then the status is the participant's, and the message a word of success."""
+    if status == FAILED:
+        return FAILED
+    return SUCCESS if message.casefold() == SUCCESS.casefold() else UNREADABLE
 
 
 def _lines_of(chunks: Iterable[bytes]) -> Iterator[str]:

@@ -3,6 +3,7 @@
     client.jobs.state(uuid)       running, finished, …
     client.jobs.open_log(uuid)    the file of a finished job, streamed
     client.jobs.list(study_oid)   every job of a study, with the name of the file it came from
+    client.jobs.delete(uuid)      a job and its file, gone for good
 
 There is no call that tells a state: one asks for the file and sees what comes (docs/protocol.md, jobs). `job_state` is
 the only reader of these answers, and `job_uuid_in` the only reader of those that a submit gets.
@@ -24,6 +25,7 @@ from airflow_provider_openclinica.client.answers import Answer, raise_for
 from airflow_provider_openclinica.client.codes import look_up
 from airflow_provider_openclinica.errors import (
     AmbiguousSubmitError,
+    JobUnknownError,
     LogGoneError,
     NotAvailableError,
     RoleError,
@@ -132,6 +134,7 @@ class ListedJob:
     :param type: ``XML_IMPORT``, ``BULK_ADD_PARTICIPANTS``, ``SCHEDULE_EVENT``, …
     :param source_file_name: of the file it came from, as uploaded; ``""`` where there was none. Not unique.
     :param date_created: with its zone; None where the list does not tell it readably.
+    :param date_completed: the same; None also while the job runs.
     :param site_oid: ``""`` for a job of the whole study.
     """
 
@@ -142,6 +145,7 @@ class ListedJob:
     date_created: datetime | None
     site_oid: str
     study_oid: str
+    date_completed: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +239,31 @@ class Jobs:
                 f"OpenClinica answered {doing} with something else", study=study_oid, site=site
             ) from None
 
+    def delete(self, uuid: str) -> None:
+        """Delete a job and its file, for good. A second time does no harm.
+
+        Only the account that submitted a job can delete it, and only while its active study is the job's. A job that
+        still runs goes on, and comes back into the list when it ends.
+
+        :raises JobUnknownError: no such job, or not while the account's active study is another one.
+        :raises RoleError: another account submitted it.
+        :raises NotAvailableError: this server deletes no jobs.
+
+        docs/protocol.md, job list.
+        """
+        doing = "the deletion of a job"
+        answer = self._http.delete(api_path("jobs", uuid), doing=doing, job=uuid)
+        if answer.code is None and answer.status in {404, 405}:
+            raise NotAvailableError(
+                "This OpenClinica deletes no jobs",
+                job=uuid,
+                status=answer.status,
+                next_step="Delete it in the Bulk Actions Log on the web page.",
+            )
+        if answer.code is None and answer.status == 500 and self.state(uuid) is JobState.UNKNOWN:
+            raise JobUnknownError("OpenClinica failed to delete a job that it does not know", job=uuid)
+        raise_for(answer, doing, job=uuid)
+
     def page(self, uuid: str) -> str:
         """Return the address of the page that shows a job to a person whose active study is the job's."""
         return job_page(self._study_url, uuid)
@@ -250,13 +279,14 @@ def _listed_job(job: dict[str, Any]) -> ListedJob:
         status=str(job["status"]).upper(),
         type=str(job.get("type") or ""),
         source_file_name=str(job.get("sourceFileName") or ""),
-        date_created=_moment(job.get("dateCreated")),
+        date_created=moment_of(job.get("dateCreated")),
         site_oid=str(job.get("siteOid") or ""),
         study_oid=str(job.get("studyOid") or ""),
+        date_completed=moment_of(job.get("dateCompleted")),
     )
 
 
-def _moment(written: object) -> datetime | None:
+def moment_of(written: object) -> datetime | None:
     """Read a date as Jackson writes it: ISO with ``Z`` or ``+0000``, or milliseconds since 1970."""
     try:
         if isinstance(written, str):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from airflow_provider_openclinica.client.joblog import LOST, LogRow, Rows, read_rows
 from airflow_provider_openclinica.engine.judge import JobReport
-from airflow_provider_openclinica.errors import OpenClinicaError, ServerUnavailableError
+from airflow_provider_openclinica.errors import FileUnavailableError, OpenClinicaError, ServerUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -49,10 +49,18 @@ class ParticipantsSent:
 class NothingSent:
     """What a log must account for where the file that was sent is not at hand: no row can be missed."""
 
-    participants: frozenset[tuple[str, str]] = frozenset()
+
+@dataclass(frozen=True, slots=True)
+class RowsSent:
+    """What the log of a bulk CSV file must account for: OpenClinica stops reading at a row it cannot cut.
+
+    :param rows: how many there were. The log has one row for each, in their order.
+    """
+
+    rows: int
 
 
-Sent = ParticipantsSent | NothingSent
+Sent = ParticipantsSent | RowsSent | NothingSent
 
 
 def collect(
@@ -67,20 +75,27 @@ def collect(
     """Read the log of a job that has ended, and report on it. Where this raises, no file is left behind.
 
     Rows that failed go to ``failed_uri_for(log_uri)`` as the log has them, below its header, and after them a row of
-    Status ``Lost`` for each participant whom no row names; without any, that file is not written.
+    Status ``Lost`` for each participant whom no row names, or each row that was sent and has none; without any, that
+    file is not written.
 
     :param log_uri: the file to store the log in; None keeps neither log nor rows.
     :param sent: what the log must account for.
     :raises JobFailedError: the log is empty; the job failed while it wrote it.
     :raises ServerUnavailableError: the download broke off, several times over.
-    :raises UnexpectedAnswerError: the file is not the log of an import.
+    :raises FileUnavailableError: the log cannot be stored; it can be fetched again.
+    :raises UnexpectedAnswerError: the file is no log of rows.
     """
     pauses = iter(PAUSES)
     while True:
         try:
-            return _collect(client, ticket, files, log_uri, sent.participants)
+            return _collect(client, ticket, files, log_uri, sent)
         except OpenClinicaError as error:
             error.job, error.study = error.job or ticket.job_uuid, error.study or ticket.study_oid
+            if isinstance(error, FileUnavailableError):
+                error.next_step = (
+                    "The job has ended, and OpenClinica keeps its log. See that this worker may write there; a retry "
+                    "fetches the log again and sends nothing."
+                )
             pause = next(pauses, None) if isinstance(error, ServerUnavailableError) else None
             if pause is None:
                 raise
@@ -114,7 +129,7 @@ def _collect(
     ticket: JobTicket,
     files: Files,
     log_uri: str | None,
-    participants: frozenset[tuple[str, str]],
+    sent: Sent,
 ) -> JobReport:
     outcomes: Counter[str] = Counter()
     codes: Counter[str] = Counter()
@@ -131,9 +146,9 @@ def _collect(
                 if row.failed:
                     codes[row.code] += 1
                     beside.write(rows, row.raw)
-        lost = named.missing_of(participants)
-        for subject_key, participant_id in lost:
-            beside.write(rows, rows.line(subject_key, participant_id, LOST))
+        lost = _lost(sent, named, outcomes.total())
+        for cells in lost:
+            beside.write(rows, rows.line(cells | {"status": LOST}))
     return JobReport(
         job_uuid=ticket.job_uuid,
         job_type=ticket.job_type,
@@ -150,6 +165,17 @@ def _collect(
         payload_sha256=ticket.payload_sha256,
         unsplit_study=ticket.unsplit_study,
     )
+
+
+def _lost(sent: Sent, named: _Named, logged: int) -> list[dict[str, str]]:
+    """Return what was sent and has no row, as cells to write beside the log."""
+    match sent:
+        case RowsSent(rows):
+            return [{"row": str(number)} for number in range(logged + 1, rows + 1)]
+        case ParticipantsSent(participants):
+            return [{"subject_key": key, "participant_id": name} for key, name in named.missing_of(participants)]
+        case NothingSent():
+            return []
 
 
 def _copied(chunks: Iterable[bytes], see: Callable[[bytes], None], stored: BinaryIO | None) -> Iterator[bytes]:

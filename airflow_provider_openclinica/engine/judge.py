@@ -183,6 +183,14 @@ def _total_outcomes(reports: Sequence[JobReport]) -> dict[str, int] | None:
 
 def _rows_lost(reports: Sequence[JobReport]) -> RowsLostError:
     lost = sum(report.lost for report in reports)
+    if reports[0].rows_sent is not None:
+        return RowsLostError(
+            f"{lost} of {sum(report.rows_sent or 0 for report in reports)} rows sent have no row in the log",
+            job=_listed(report.job_uuid for report in reports),
+            meaning="OpenClinica stopped reading before them and calls the job complete all the same",
+            next_step=f"{_look_in(reports, 'They are the rows of Status Lost, by number, in')} Send them in a file of "
+            "their own.",
+        )
     return RowsLostError(
         f"{lost} {'participant' if lost == 1 else 'participants'} sent with data, of whom no row of the log speaks",
         job=_listed(report.job_uuid for report in reports),

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_openclinica.client.client import OpenClinicaClient
     from airflow_provider_openclinica.client.jobs import ListedJob
-    from airflow_provider_openclinica.engine.collect import NothingSent, ParticipantsSent
+    from airflow_provider_openclinica.engine.collect import Sent
     from airflow_provider_openclinica.engine.files import Files
     from airflow_provider_openclinica.engine.judge import FailOn, JobReport
     from airflow_provider_openclinica.engine.record import Record
@@ -87,7 +87,7 @@ class Outgoing:
     suffix: str
     payload_sha256: str
     rows_sent: int | None
-    sent: ParticipantsSent | NothingSent
+    sent: Sent
     unsplit_study: bool = False
     send: Callable[[OpenClinicaClient, str], str]
     about: str

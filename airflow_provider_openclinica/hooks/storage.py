@@ -20,23 +20,24 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_openclinica.errors import ConfigurationError, FileUnavailableError
+from airflow_provider_openclinica.errors import ConfigurationError, FileUnavailableError, OpenClinicaError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BLOCK_BYTES = 8 << 20  #: of a buffer; S3 wants parts of 5 MiB or more, and takes 10,000 of them
 
-_REASONS: dict[type[OSError], str] = {
-    FileNotFoundError: "there is no such file",
+_REASONS: dict[type[Exception], str] = {
+    FileNotFoundError: "there is no such file, folder or bucket",
     PermissionError: "permission denied",
     IsADirectoryError: "it is a folder",
+    NotADirectoryError: "a part of it is a file and no folder",
 }
 _APPEARS_AT_CLOSE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
 
 
 class ObjectStorage:
-    """`engine.files.Files` under Airflow. What a place raises in the middle of a file (``OSError``) passes through."""
+    """`engine.files.Files` under Airflow. What a place raises while a file is read passes through as it is."""
 
     def open(self, uri: str) -> BinaryIO:
         """Open a file for reading, from its beginning; it can seek.
@@ -46,23 +47,34 @@ class ObjectStorage:
         fs, path, _ = _place(uri)
         try:
             return cast("BinaryIO", fs.open(path, "rb", block_size=BLOCK_BYTES))
-        except OSError as error:
+        except Exception as error:
             raise FileUnavailableError(f"{uri} cannot be opened: {_why(error)}") from error
 
-    def size(self, uri: str) -> int:
-        """Return the size of a file, in bytes."""
-        fs, path, _ = _place(uri)
-        return int(fs.size(path))
+    def check_target(self, uri: str) -> None:
+        """Find out, as far as that goes without writing a file, whether one can be written here later.
 
-    @contextlib.contextmanager
-    def create(self, uri: str) -> Iterator[BinaryIO]:
-        """Write a file; it replaces one of that name at a clean exit. Folders above it are made where there are any.
-
-        :raises ConfigurationError: the name is taken by a folder.
+        :param uri: the file, or a folder if it ends in ``/``. Folders are made where there are any; object stores are
+            not asked.
+        :raises ConfigurationError: the address cannot work, or its name is taken by a folder.
+        :raises FileUnavailableError: the folder cannot be made.
         """
         fs, path, protocol = _place(uri)
-        writing = _uploaded(fs, path) if protocol in _APPEARS_AT_CLOSE else _renamed(fs, path, protocol)
-        with writing as file:
+        if protocol not in _APPEARS_AT_CLOSE:
+            with _named(uri):
+                _make_folder(fs, path, uri.endswith("/"))
+
+    @contextlib.contextmanager
+    def create(self, uri: str, *, private: bool = False) -> Iterator[BinaryIO]:
+        """Write a file; it replaces one of that name at a clean exit. Folders above it are made where there are any.
+
+        :param private: let nobody but this user read a local file, from its first byte on. Other places have rules of
+            their own.
+        :raises ConfigurationError: the name is taken by a folder.
+        :raises FileUnavailableError: the place does not take it.
+        """
+        fs, path, protocol = _place(uri)
+        writing = _uploaded(fs, path) if protocol in _APPEARS_AT_CLOSE else _renamed(fs, path, protocol, private)
+        with _named(uri), writing as file:
             yield file
 
 
@@ -84,9 +96,33 @@ def _place(uri: str) -> tuple[Any, str, str]:
     return fs, path.path, path.protocol
 
 
-def _why(error: OSError) -> str:
+def _why(error: Exception) -> str:
     """Say what the matter is, without what a store's own message may quote."""
     return _REASONS.get(type(error), f"the storage raised {type(error).__name__}")
+
+
+@contextlib.contextmanager
+def _named(uri: str) -> Iterator[None]:
+    """Name the file that cannot be written. Stores' libraries raise classes of their own, such as botocore's."""
+    try:
+        yield
+    except OpenClinicaError:
+        raise
+    except Exception as error:
+        if type(error).__module__ == "builtins" and not isinstance(error, OSError):
+            raise  # no storage's
+        raise FileUnavailableError(
+            f"{uri} cannot be written: {_why(error)}", next_step="See that this worker may write there, then retry."
+        ) from error
+
+
+def _make_folder(fs: Any, path: str, is_folder: bool) -> None:
+    if not is_folder and fs.isdir(path):
+        raise ConfigurationError(
+            f"{path} is a folder, and a file was to be written under this name",
+            next_step="End the address in / if the folder is meant.",
+        )
+    fs.makedirs(path if is_folder else posixpath.dirname(path), exist_ok=True)
 
 
 @contextlib.contextmanager
@@ -102,13 +138,13 @@ def _uploaded(fs: Any, path: str) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def _renamed(fs: Any, path: str, protocol: str) -> Iterator[BinaryIO]:
-    if fs.isdir(path):
-        raise ConfigurationError(f"{path} is a folder, and a file was to be written under this name")
+def _renamed(fs: Any, path: str, protocol: str, private: bool) -> Iterator[BinaryIO]:
+    _make_folder(fs, path, is_folder=False)
     folder, name = posixpath.split(path)
-    fs.makedirs(folder, exist_ok=True)
     temporary = posixpath.join(folder, f".{name[:100]}.{uuid.uuid4().hex}.part")
     try:
+        if private and protocol == "file":
+            Path(temporary).touch(mode=0o600, exist_ok=False)
         with fs.open(temporary, "wb", block_size=BLOCK_BYTES) as file:
             yield file
         if protocol == "file":

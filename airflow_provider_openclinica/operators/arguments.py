@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 from datetime import timedelta
 
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
 from airflow_provider_openclinica.errors import ConfigurationError
+
+JOB_UUID = re.compile(r"[0-9A-Za-z-]{36}")  #: the vendor's sample of a uuid has letters beyond f
 
 
 def seconds_of(duration: float | timedelta, argument: str) -> float:
@@ -19,3 +25,49 @@ def seconds_of(duration: float | timedelta, argument: str) -> float:
     if isinstance(duration, bool) or not isinstance(duration, int | float) or not 0 < duration < float("inf"):
         raise ConfigurationError(f"{argument} is neither a number of seconds nor a timedelta, or it is not above 0")
     return float(duration)
+
+
+def file_address(given: object, argument: str) -> str:
+    """Return where a file lies, as a path or a URI.
+
+    :param given: a string, or a path object such as ``pathlib.Path`` or Airflow's ``ObjectStoragePath``.
+    :param argument: its name, for the error.
+    :raises ConfigurationError: it is neither, or empty: a template or an XCom that rendered to nothing, for one.
+    """
+    if isinstance(given, str | os.PathLike | ObjectStoragePath) and (address := str(given)):
+        return address
+    raise ConfigurationError(f"{argument} is not the address of a file, once it is rendered")
+
+
+def oid(given: object, argument: str) -> str:
+    """Return an OID, once it is rendered.
+
+    :param argument: its name, for the error.
+    :raises ConfigurationError: it is empty, or no text.
+    """
+    if isinstance(given, str) and given.strip():
+        return given.strip()
+    raise ConfigurationError(f"{argument} is empty, once it is rendered")
+
+
+def log_address(given: object) -> str | None:
+    """Return where logs go: a file, or a folder if it ends in ``/``; ``None`` for nowhere.
+
+    :raises ConfigurationError: it is a path object, which cannot say which of the two is meant.
+    """
+    if given is None or isinstance(given, str):
+        return given or None
+    raise ConfigurationError(
+        "log_uri is not a string, once it is rendered",
+        next_step="Write it as a string that ends in / for a folder; path objects lose that slash.",
+    )
+
+
+def job_uuid_of(given: object) -> str:
+    """Return the uuid of a job.
+
+    :raises ConfigurationError: it is none: a template or an XCom that rendered to nothing, for one.
+    """
+    if isinstance(given, str) and JOB_UUID.fullmatch(given):
+        return given
+    raise ConfigurationError("job_uuid is not the uuid of a job, once it is rendered")

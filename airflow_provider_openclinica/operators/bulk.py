@@ -27,6 +27,7 @@ from airflow_provider_openclinica.errors import (
     ConfigurationError,
     JobFailedError,
     JobTimeoutError,
+    PartlyAppliedError,
     WaitInterruptedError,
 )
 from airflow_provider_openclinica.hooks.clients import client_for
@@ -34,7 +35,7 @@ from airflow_provider_openclinica.hooks.openclinica import OpenClinicaHook
 from airflow_provider_openclinica.hooks.storage import ObjectStorage
 from airflow_provider_openclinica.links.jobs import JOB_PAGE_KEY, OpenClinicaJobLink
 from airflow_provider_openclinica.operators import state
-from airflow_provider_openclinica.operators.arguments import seconds_of
+from airflow_provider_openclinica.operators.arguments import log_address, seconds_of
 from airflow_provider_openclinica.operators.failures import airflow_failures
 from airflow_provider_openclinica.operators.scratch import scratch_folder
 from airflow_provider_openclinica.triggers.jobs import OpenClinicaJobTrigger
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_openclinica.client.client import OpenClinicaClient
-    from airflow_provider_openclinica.engine.files import Files
     from airflow_provider_openclinica.engine.run import OnAmbiguousSubmit
     from airflow_provider_openclinica.engine.ticket import JobTicket
 
@@ -71,7 +71,7 @@ class OpenClinicaBulkOperator(BaseOperator):
     :param timeout: how long to wait for each job in each try, in seconds or as a ``timedelta``. The job itself goes on.
     :param log_uri: where to store the log: a file, or a folder if it ends in ``/``, which then holds
         ``<job uuid>.csv``. Further parts of a file insert ``.2``, ``.3`` before the suffix; failed rows go to the same
-        name with ``.failed.csv``. ``None`` keeps no log. Templated.
+        name with ``.failed.csv``. ``None`` keeps no log. No path object, which would lose the ``/``. Templated.
     :param fail_on: ``"any"`` failed row fails the task; a fraction such as ``0.05`` does if more of the rows failed;
         ``"job"`` tolerates failed rows. None of them tolerates rows that the log passes over.
     :param durable: ``False`` keeps no record of what was sent and looks for none: each try submits.
@@ -132,13 +132,13 @@ class OpenClinicaBulkOperator(BaseOperator):
         return client_for(self.openclinica_conn_id, sleep=sleep)
 
     @cached_property
-    def files(self) -> Files:
+    def files(self) -> ObjectStorage:
         """Local files and object storage."""
         return ObjectStorage()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Send what is to be sent, or find the jobs of an earlier try; wait; store the logs; judge them."""
-        with airflow_failures():
+        with self._failures():
             plan = self._record(context).plan(state.generation(context))
             progress = Progress(started=time.time(), plan=plan or {})
             with self._run(context, progress) as run:
@@ -146,7 +146,7 @@ class OpenClinicaBulkOperator(BaseOperator):
 
     def resume(self, context: Context, event: Any) -> dict[str, Any]:
         """Go on where the trigger ended: fetch the log of the job that it watched, then take the next part."""
-        with airflow_failures():
+        with self._failures():
             ended = read_event(event)
             if ended.error:
                 if isinstance(ended.error, JobFailedError):
@@ -174,9 +174,24 @@ class OpenClinicaBulkOperator(BaseOperator):
             killed.set()
 
     @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Tell Airflow which failures are final; a failed job of which some rows may be in is one of them."""
+        with airflow_failures():
+            try:
+                yield
+            except JobFailedError as error:
+                if self.repeatable:
+                    raise
+                raise PartlyAppliedError(
+                    f"{error.args[0]}, and may have applied some of its rows", study=error.study, job=error.job
+                ) from error
+
+    @contextmanager
     def _run(self, context: Context, progress: Progress) -> Iterator[Run]:
         """Prepare the parts, in a folder that does not outlive what this process does with them."""
         self._killed = threading.Event()
+        if log_uri := log_address(self.log_uri):
+            self.files.check_target(log_uri)  # before the data are in
         with scratch_folder() as folder:
             prepared = self.prepare(folder, progress.plan or None)
             if len(prepared.parts) > 1 and not self.wait_for_completion:
@@ -261,5 +276,5 @@ class OpenClinicaBulkOperator(BaseOperator):
             durable=self.durable,
             on_ambiguous_submit=self.on_ambiguous_submit,
             fail_on=self.fail_on,
-            log_uri=self.log_uri,
+            log_uri=log_address(self.log_uri),
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openclinica.engine.imports import MOST_ITEMS, ImportRequest, prepare
 from airflow_provider_openclinica.errors import ConfigurationError
+from airflow_provider_openclinica.operators.arguments import file_address
 from airflow_provider_openclinica.operators.bulk import OpenClinicaBulkOperator
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ class OpenClinicaImportClinicalDataOperator(OpenClinicaBulkOperator):
     cut where it has to be: by ``ClinicalData``, by site where it names the study, and by size. Each part is a job of
     its own; they run one after the other. How OpenClinica imports: docs/protocol.md, import.
 
-    :param odm_uri: ODM 1.3 XML; a local path, or any URI that Airflow's ``ObjectStoragePath`` opens. Templated.
+    :param odm_uri: ODM 1.3 XML; a local path, or any URI that Airflow's ``ObjectStoragePath`` opens, as a
+        string or a path object. Templated.
     :param attachments_uri: ZIP of the files that FILE items name, for a file that is one job. Templated.
     :param study_oid: the study that the sites in the file belong to. Needed only where the file names a site and a
         lost job has to be looked up. Templated.
@@ -62,8 +64,8 @@ class OpenClinicaImportClinicalDataOperator(OpenClinicaBulkOperator):
     def prepare(self, folder: Path, plan: Mapping[str, Any] | None) -> Prepared:
         """Check the file and its attachments here, read the site lists, and cut the file into parts."""
         request = ImportRequest(
-            odm_uri=self.odm_uri,
-            attachments_uri=self.attachments_uri,
+            odm_uri=file_address(self.odm_uri, "odm_uri"),
+            attachments_uri=file_address(self.attachments_uri, "attachments_uri") if self.attachments_uri else None,
             study_oid=self.study_oid,
             require_repeat_keys=self.require_repeat_keys,
             max_items_per_job=self.max_items_per_job,

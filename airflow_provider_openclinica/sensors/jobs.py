@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, BaseSensorOperator, PokeReturnValue, conf
 
 from airflow_provider_openclinica.client.jobs import JobState
-from airflow_provider_openclinica.engine.collect import NothingSent, collect, log_uri_for
+from airflow_provider_openclinica.engine.collect import NothingSent, RowsSent, collect, log_uri_for
 from airflow_provider_openclinica.engine.events import Progress, read_event
 from airflow_provider_openclinica.engine.judge import judge, parse_fail_on, result_of
 from airflow_provider_openclinica.engine.ticket import JobTicket
@@ -18,7 +17,9 @@ from airflow_provider_openclinica.engine.watch import JobWatch
 from airflow_provider_openclinica.errors import ConfigurationError, JobFailedError, JobTimeoutError
 from airflow_provider_openclinica.hooks.openclinica import OpenClinicaHook
 from airflow_provider_openclinica.hooks.storage import ObjectStorage
+from airflow_provider_openclinica.operators.arguments import JOB_UUID, log_address
 from airflow_provider_openclinica.operators.failures import airflow_failures
+from airflow_provider_openclinica.sensors.job_list import OpenClinicaNoRunningJobsSensor
 from airflow_provider_openclinica.triggers.jobs import OpenClinicaJobTrigger
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context, XComArg
 
-_UUID = re.compile(r"[0-9A-Za-z-]{36}")
+__all__ = ["OpenClinicaJobSensor", "OpenClinicaNoRunningJobsSensor"]
 
 
 class OpenClinicaJobSensor(BaseSensorOperator):
@@ -136,13 +137,14 @@ class OpenClinicaJobSensor(BaseSensorOperator):
         if isinstance(self.job_uuid, str):
             return None
         client, files = OpenClinicaHook(self.openclinica_conn_id).get_conn(), ObjectStorage()
+        log_uri = log_address(self.log_uri)
         reports = [
             collect(
                 client,
                 ticket,
                 files=files,
-                log_uri=log_uri_for(self.log_uri, ticket.job_uuid, ticket.part),
-                sent=NothingSent(),
+                log_uri=log_uri_for(log_uri, ticket.job_uuid, ticket.part),
+                sent=NothingSent() if ticket.rows_sent is None else RowsSent(ticket.rows_sent),
             )
             for ticket in tickets
         ]
@@ -168,7 +170,7 @@ class OpenClinicaJobSensor(BaseSensorOperator):
         return tickets
 
     def _ticket(self, job: Mapping[str, Any], part: int) -> JobTicket:
-        if not _UUID.fullmatch(job["job_uuid"]):
+        if not JOB_UUID.fullmatch(job["job_uuid"]):
             raise ValueError("no uuid")
         return JobTicket(
             job_uuid=job["job_uuid"],

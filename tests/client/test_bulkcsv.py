@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def both_or_none(cells: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    if bool(cells["Colour"]) != bool(cells["Size"]):
-        yield "Size", "goes with Colour"
+    if cells["Size"] and not cells["Colour"]:
+        yield "Colour", "goes with Size"
 
 
 LAYOUT = Layout(
@@ -66,7 +66,7 @@ def file(tmp_path: Path) -> Callable[[str | bytes], Path]:
             ["line 1, column Colour: column 3 says the same as an earlier one"],
             id="one-column-by-two-names",
         ),
-        pytest.param("Key,Colour\nA\n", ["line 2: has 1 cells, and the header has 2"], id="a-short-row"),
+        pytest.param("Key,Colour\nA\n", ["line 2: has 1 cell, and the header has 2"], id="a-short-row"),
         pytest.param(
             "Key\nA,red\n",
             ["line 2: has 2 cells, and the header has 1; put a value that holds a comma in quotes"],
@@ -91,7 +91,7 @@ def file(tmp_path: Path) -> Callable[[str | bytes], Path]:
             'Key\n"A\nB"\nC"\n',
             [
                 "line 2, column Key: holds a line break or another control character, and OpenClinica knows no quotes",
-                "line 4, column Key: holds a double quote, which OpenClinica may take for the beginning of a quoted header",
+                "line 4, column Key: holds a double quote, and OpenClinica may take what follows for a quoted header",
             ],
             id="a-line-break-and-a-quote",
         ),
@@ -114,7 +114,7 @@ def file(tmp_path: Path) -> Callable[[str | bytes], Path]:
             id="letters-beyond-ascii-in-a-key",
         ),
         pytest.param("Key,Colour,Size\n,red,1\n", ["line 2, column Key: is empty"], id="a-check-of-a-column"),
-        pytest.param("Key,Colour,Size\nA,red,\n", ["line 2, column Size: goes with Colour"], id="a-check-of-a-row"),
+        pytest.param("Key,Colour,Size\nA,,1\n", ["line 2, column Colour: goes with Size"], id="a-check-of-a-row"),
         pytest.param(
             "Key\nP-1\nP-2\np-1\n",
             ["line 4, column Key: is the same as in line 2; OpenClinica ignores letter case"],
@@ -125,7 +125,7 @@ def file(tmp_path: Path) -> Callable[[str | bytes], Path]:
             "Key,Colour\nColour,\nA\n\n,\n,red\n",
             [
                 "line 2, column Key: is the name of a column, and OpenClinica would take it for a second header",
-                "line 3: has 1 cells, and the header has 2",
+                "line 3: has 1 cell, and the header has 2",
                 "line 6, column Key: is empty",
             ],
             id="all-problems-at-once",

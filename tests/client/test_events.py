@@ -31,7 +31,7 @@ def refusal(code: str):
 
 def test_the_file_goes_to_the_bulk_path_of_its_site(http, wire):
     wire.will(answer(200, f"job uuid: {UUID}"))
-    assert Events(http).bulk(CSV, study="S_JUNO(TEST)", site="S_BOSTON") == UUID
+    assert Events(http).bulk(CSV, study_oid="S_JUNO(TEST)", site_oid="S_BOSTON") == UUID
     (request,) = wire.requests
     assert request.path.endswith("/clinicaldata/studies/S_JUNO%28TEST%29/sites/S_BOSTON/events/bulk")
     assert b'name="file"; filename="visits.csv"' in request.body
@@ -55,5 +55,5 @@ def test_the_file_goes_to_the_bulk_path_of_its_site(http, wire):
 def test_a_file_without_a_job_is_an_error_and_is_not_sent_again(http, wire, reply, error):
     wire.will(reply)
     with pytest.raises(error, match="S_JUNO"):
-        Events(http).bulk(CSV, study="S_JUNO", site="S_BOSTON")
+        Events(http).bulk(CSV, study_oid="S_JUNO", site_oid="S_BOSTON")
     assert len(wire.requests) == 1

@@ -1,4 +1,4 @@
-"""Import logs, as servers write them and as connections mangle them."""
+"""Logs, as servers write them and as connections mangle them."""
 
 from __future__ import annotations
 
@@ -176,13 +176,13 @@ def test_an_empty_log_means_that_the_job_failed(body):
     "body",
     [
         pytest.param(b"%PDF-1.4\n", id="a-casebook"),
-        pytest.param(b"Row,ParticipantID,Participant OID,Participate Status,Status,Message,\n", id="of-another-job"),
+        pytest.param(b"ParticipantId,First Name,Last Name,Email,Mobile\nP-1,Ann,Lee,,\n", id="of-another-job"),
         pytest.param(f"{IDS},Type,Status,Message,Timestamp\n".encode(), id="message-not-last"),
         pytest.param(b"<html>Ann Lee</html>\n", id="a-page"),
         pytest.param(b"\nAnn Lee\n", id="text-after-a-blank-line"),
     ],
 )
-def test_a_file_that_is_no_import_log_is_refused_and_not_quoted(body):
+def test_a_file_that_is_no_log_of_rows_is_refused_and_not_quoted(body):
     with pytest.raises(UnexpectedAnswerError) as caught:
         read_rows([body])
     assert "Ann" not in str(caught.value)
@@ -218,9 +218,56 @@ def test_bytes_that_are_no_utf8_are_given_back_as_they_were():
 
 @pytest.mark.parametrize("header", [HEADER_11, HEADER_12])
 def test_a_row_of_ones_own_fits_the_layout_of_the_log(header):
-    line = read_rows([log_of(header=header)]).line("SS_1", "P-1", "Lost")
+    cells = {"subject_key": "SS_1", "participant_id": "P-1", "status": "Lost"}
+    line = read_rows([log_of(header=header)]).line(cells)
     row = only(line, header)
     assert (row.subject_key, row.participant_id, row.status, row.message) == ("SS_1", "P-1", "Lost", "")
+
+
+# Logs of bulk CSV files
+
+PARTICIPANTS = "Row,ParticipantID,Participant OID,Participate Status,Status,Message,"
+EVENTS = "Row #,ParticipantID,StudyEventOID,StudyEventRepeatKey,Status,Message"
+
+
+@pytest.mark.parametrize("header", [PARTICIPANTS, PARTICIPANTS.removesuffix(",")], ids=["of-2020", "without-a-comma"])
+@pytest.mark.parametrize(
+    ("line", "oid", "status", "code"),
+    [
+        ("1,P-1,SS_P1,,AVAILABLE,Success,", "SS_P1", "Success", ""),
+        ("1,P-1,SS_P1,Created,SIGNED,Success", "SS_P1", "Success", ""),
+        ("1,P-1,SS_P1,,Available,success", "SS_P1", "Success", ""),
+        ("1,P-1,,,Failed,errorCode.invalidEmailAddress,", "", "Failed", "invalidEmailAddress"),
+        ("1,P-1,,,FAILED,errorCode.mobileNumberTooLong", "", "Failed", "mobileNumberTooLong"),
+        ("1,P-1,SS_P1,,AVAILABLE,errorCode.newOne,", "SS_P1", "Unreadable", "newOne"),
+        ("1,P-1", "", "Unreadable", ""),
+    ],
+)
+def test_a_row_of_a_participant_is_a_success_or_a_failure(header, line, oid, status, code):
+    row = only(line, header)
+    assert (row.subject_key, row.status, row.code, row.raw) == (oid, status, code, line)
+    assert row.failed == (status != "Success")
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "code"),
+    [
+        ("1,P-1,SE_VISIT,2,Created,", "Created", ""),
+        ("1,P-1,SE_VISIT,2,UPDATED,", "Updated", ""),
+        ("1,P-1,SE_VISIT,,Failed,errorCode.participantNotFound", "Failed", "participantNotFound"),
+    ],
+)
+def test_a_row_of_an_event_has_the_event_and_its_repeat_key(line, status, code):
+    row = only(line, EVENTS)
+    assert (row.participant_id, row.study_event_oid, row.status, row.code) == ("P-1", "SE_VISIT", status, code)
+    assert row.study_event_repeat_key == line.split(",")[3]
+
+
+@pytest.mark.parametrize(
+    ("header", "line"), [(PARTICIPANTS, "7,,,,Lost,"), (EVENTS, "7,,,,Lost,")], ids=["participants", "events"]
+)
+def test_a_lost_row_is_written_with_its_number(header, line):
+    assert read_rows([log_of(header=header)]).line({"row": "7", "status": "Lost"}) == line
 
 
 # Properties

@@ -14,6 +14,7 @@ from tests.dags.conftest import RunDag, TaskLog, states, xcoms
 from tests.documents import BAD_UNIT, FIRST, OF_LEIDEN, SECOND, document, found_in, labs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from airflow.models.dagrun import DagRun
@@ -56,6 +57,20 @@ def result(run: DagRun) -> dict[str, Any]:
 
 def clinical_data(text: str) -> str:
     return text[text.index("<ClinicalData") : text.index("</ODM>")]
+
+
+def everything_in_the_database() -> Iterator[str]:
+    """Give each row of each table as text, trigger arguments decrypted; but not the source of the DAG, this file."""
+    from airflow.models.trigger import Trigger
+    from airflow.utils.session import create_session
+    from sqlalchemy import inspect, text
+
+    with create_session() as session:
+        for table in set(inspect(session.get_bind()).get_table_names()) - {"dag_code"}:
+            for row in session.execute(text(f'SELECT * FROM "{table}"')):  # noqa: S608 - Airflow's own names
+                yield repr(row)
+        for trigger in session.query(Trigger):
+            yield repr(trigger.kwargs)
 
 
 def submits(sandbox: Sandbox) -> list[dict[str, Any]]:
@@ -272,6 +287,28 @@ def test_submitting_without_waiting_returns_the_same_shape(import_file: Any, san
     assert [job["job_uuid"] for job in found["jobs"]] == [job["uuid"] for job in sandbox.jobs()]
 
 
+@pytest.mark.parametrize("dialect", ["docs"])
+def test_mapped_tasks_with_the_same_file_have_jobs_of_their_own_and_so_have_mapped_sensors(
+    run_dag: RunDag, sandbox: Sandbox, deferrable: bool, tmp_path: Path
+) -> None:
+    odm = tmp_path / "labs.xml"
+    odm.write_text(labs(FIRST))
+    with DAG(f"mapped_{deferrable}", schedule=None) as dag:
+        submit = OpenClinicaImportClinicalDataOperator.partial(
+            task_id="labs", wait_for_completion=False, deferrable=deferrable
+        ).expand(odm_uri=[str(odm), str(odm)])
+        OpenClinicaJobSensor.partial(
+            task_id="wait", log_uri=f"{tmp_path}/log/", poke_interval=0.2, deferrable=deferrable
+        ).expand(job_uuid=submit.output)
+
+    run = run_dag(dag)
+
+    assert {str(instance.state) for instance in run.get_task_instances()} == {"success"}
+    jobs = sandbox.jobs()
+    assert len({job["sourceFileName"] for job in jobs}) == 2
+    assert {path.stem for path in (tmp_path / "log").iterdir()} == {job["uuid"] for job in jobs}
+
+
 @pytest.mark.parametrize("dialect", ["source"])
 def test_a_sensor_waits_for_what_was_submitted_and_judges_it(
     run_dag: RunDag, sandbox: Sandbox, deferrable: bool, tmp_path: Path, task_log: TaskLog
@@ -282,7 +319,7 @@ def test_a_sensor_waits_for_what_was_submitted_and_judges_it(
         submit = OpenClinicaImportClinicalDataOperator(task_id="submit", odm_uri=str(odm), wait_for_completion=False)
         OpenClinicaJobSensor(
             task_id="wait",
-            job_uuid=submit.output,  # type: ignore[arg-type]  # a template, as far as Airflow is concerned
+            job_uuid=submit.output,
             log_uri=f"{tmp_path}/log/",
             deferrable=deferrable,
             poke_interval=0.1,
@@ -326,3 +363,7 @@ def test_no_log_names_a_participant_a_value_or_a_secret(
     assert "eyJ" not in log  # how every JWT begins
     assert '"sandbox"' not in log
     assert not [file for file in token_cache_dir.iterdir() if b"eyJ" in file.read_bytes()]
+    kept = "".join(everything_in_the_database())
+    assert "S_JUNO" in kept
+    assert found_in(kept) == []
+    assert "eyJ" not in kept

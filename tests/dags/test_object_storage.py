@@ -141,3 +141,28 @@ def test_a_log_that_breaks_off_is_fetched_again_and_only_the_whole_one_stays(
     files = stored(bucket)
     assert files.keys() == {"in/today.xml", "log/today.csv"}
     assert len(files["log/today.csv"].strip().splitlines()) == 10
+
+
+@pytest.mark.parametrize("dialect", ["docs"])
+def test_a_log_that_could_not_be_stored_is_fetched_by_the_retry_and_nothing_is_sent_again(
+    run_dag: RunDag, bucket: Any, sandbox: Sandbox, task_log: TaskLog
+) -> None:
+    bucket.put_object(Key="in/today.xml", Body=labs(FIRST).encode())
+    logs = bucket.meta.client
+
+    run = import_with(
+        run_dag,
+        "log_bucket_comes_late",
+        odm_uri=f"s3://minio@{BUCKET}/in/today.xml",
+        log_uri="s3://minio@labs-log/",
+        retries=1,
+        retry_delay=0.1,
+        on_retry_callback=lambda _: logs.create_bucket(Bucket="labs-log"),
+    )
+
+    assert states(run) == {"labs": "success"}
+    assert len(sandbox.jobs()) == 1
+    assert "cannot be written: there is no such file, folder or bucket" in task_log()
+    [stored_log] = logs.list_objects_v2(Bucket="labs-log")["Contents"]
+    assert stored_log["Key"] == f"{sandbox.jobs()[0]['uuid']}.csv"
+    assert "a retry fetches the log again and sends nothing" in task_log()

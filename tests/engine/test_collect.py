@@ -14,6 +14,7 @@ import pytest
 from airflow_provider_openclinica.engine.collect import (
     NothingSent,
     ParticipantsSent,
+    RowsSent,
     collect,
     failed_uri_for,
     log_uri_for,
@@ -195,6 +196,19 @@ def test_lost_participants_stand_below_the_failed_rows(server, stored):
     assert (report.rows_logged, report.rows_failed) == (2, 1)
     lost = ["ss_p002,p-002,,,,,,,,Lost,,", "ss_p003,,,,,,,,,Lost,,"]
     assert stored.with_name("log.failed.csv").read_text().splitlines() == [HEADER, BAD, *lost]
+
+
+@pytest.mark.parametrize(
+    ("logged", "lost"), [(3, []), (2, ["3,,,,Lost,"]), (0, ["1,,,,Lost,", "2,,,,Lost,", "3,,,,Lost,"])]
+)
+def test_rows_that_were_sent_and_not_logged_are_lost_and_named_by_number(server, stored, logged, lost):
+    header = "Row #,ParticipantID,StudyEventOID,StudyEventRepeatKey,Status,Message"
+    rows = "".join(f"{number},P-1,SE_VISIT,1,Created,\n" for number in range(1, logged + 1))
+    server.jobs.path.write_text(f"{header}\n{rows}\n")
+    report = collected(server, stored, RowsSent(3))
+    assert (report.rows_logged, report.lost, report.rows_failed) == (logged, len(lost), 0)
+    failed = stored.with_name("log.failed.csv")
+    assert (failed.read_text().splitlines() if failed.exists() else []) == ([header, *lost] if lost else [])
 
 
 def test_a_broken_download_is_begun_again_and_counted_once(server, stored):

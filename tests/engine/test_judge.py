@@ -128,6 +128,16 @@ def test_participants_not_found_in_an_unsplit_study_hint_at_the_one_site_rule(un
     assert ("the site of its first participant" in str(caught.value)) is hinted
 
 
+def test_the_message_on_lost_rows_of_a_csv_file_says_how_many_of_how_many():
+    with pytest.raises(RowsLostError) as caught:
+        judge([replace(CLEAN, rows_sent=10), replace(CLEAN, rows_sent=10, lost=3, failed_uri="x.failed.csv")], "job")
+    assert str(caught.value) == (
+        "3 of 10 rows sent have no row in the log: OpenClinica stopped reading before them and calls the job complete "
+        "all the same (job 6c325687). They are the rows of Status Lost, by number, in x.failed.csv. Send them in a "
+        "file of their own."
+    )
+
+
 def test_the_message_on_lost_rows_counts_them_and_says_where_they_are_named():
     with pytest.raises(RowsLostError) as caught:
         judge([replace(CLEAN, lost=3, failed_uri="s3://labs/log/6c325687.failed.csv")], "job")

@@ -8,11 +8,12 @@ import pytest
 
 from airflow_provider_openclinica.client import retries
 from tests.documents import labs as labs_document
-from tests.tasks import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tests.tasks import Task
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +25,8 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def task() -> Task:
     """A task on an Airflow that has a state store."""
+    from tests.tasks import Task  # Airflow: a conftest may be loaded before its home is set
+
     return Task()
 
 

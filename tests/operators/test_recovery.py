@@ -6,7 +6,7 @@ The dialect of the documents has no job list; the other has one. A store of ``No
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
@@ -22,7 +22,7 @@ from airflow_provider_openclinica.errors import (
 )
 from tests.documents import BAD_UNIT
 from tests.operators.imports import fails_with, importing, kill_while_waiting, names
-from tests.stores import DictStore
+from tests.stores import DictStore, StoreOfALostWorker, WorkerLost
 from tests.tasks import Task, event_of
 
 if TYPE_CHECKING:
@@ -38,24 +38,6 @@ pytestmark = pytest.mark.usefixtures("openclinica_conn")
 source_only = pytest.mark.parametrize("dialect", ["source"])
 docs_only = pytest.mark.parametrize("dialect", ["docs"])
 both_modes = pytest.mark.parametrize("deferrable", [False, True], ids=["in-the-worker", "deferred"])
-
-
-class WorkerLost(BaseException):
-    """The worker is gone in the middle of a line."""
-
-
-class StoreOfALostWorker(DictStore):
-    """A store whose worker dies instead of writing a phase, once."""
-
-    def __init__(self, phase: str) -> None:
-        super().__init__()
-        self._phase = phase
-
-    def set(self, key: str, value: Any) -> None:
-        if value.get("phase") == self._phase:
-            self._phase = ""
-            raise WorkerLost
-        super().set(key, value)
 
 
 # -- a worker that dies while it waits
@@ -147,27 +129,12 @@ def test_a_task_that_is_killed_between_two_parts_sends_no_more(sandbox: Sandbox,
 # -- a worker that dies between the file and its answer
 
 
-@source_only
-def test_a_worker_that_dies_before_it_wrote_the_uuid_down_leaves_a_job_that_is_found(
-    sandbox: Sandbox, task: Task, labs: Labs
-) -> None:
-    task.store = StoreOfALostWorker("submitted")
-    uri = labs("BOS-001")
-    with pytest.raises(WorkerLost):
-        task.run(importing(uri))
-
-    task.ti.retry()
-
-    assert task.run(importing(uri))["outcomes"] == {"Inserted": 9}
-    assert len(names(sandbox)) == 1
-
-
 @docs_only
 @pytest.mark.parametrize(("policy", "jobs"), [("fail", 1), ("resubmit", 2)])
 def test_a_worker_that_dies_before_it_wrote_the_uuid_down_leaves_a_doubt_without_a_job_list(
     sandbox: Sandbox, task: Task, labs: Labs, policy: str, jobs: int
 ) -> None:
-    task.store = StoreOfALostWorker("submitted")
+    task.store = StoreOfALostWorker("before", "submitted")
     uri = labs("BOS-001")
     with pytest.raises(WorkerLost):
         task.run(importing(uri))
@@ -385,7 +352,7 @@ def test_clinical_data_are_gone_from_the_worker_whatever_happens(
     folder = tmp_path / "scratch"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
-    task.store = StoreOfALostWorker("submitting")
+    task.store = StoreOfALostWorker("before", "submitting")
 
     with pytest.raises(WorkerLost):
         task.run(importing(labs("BOS-001")))

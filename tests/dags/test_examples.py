@@ -1,0 +1,89 @@
+"""The example DAGs do what they say, against an OpenClinica of either dialect."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.dags.conftest import RunDag, TaskLog, states, xcoms
+from tests.documents import FIRST, SECOND, labs
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG
+
+    from airflow_provider_openclinica.sandbox.server import Sandbox
+
+pytestmark = pytest.mark.usefixtures("openclinica_conn")
+
+EXAMPLES = Path(__file__).parents[2] / "example_dags"
+PERSON = ("Ann-4711", "Lee-4711", "ann-4711@example.org")
+
+
+def example(name: str) -> DAG:
+    """Load an example; its jobs are looked at often, so that a test need not wait."""
+    dag: DAG = runpy.run_path(str(EXAMPLES / f"{name}.py"))["dag"]
+    assert dag.dag_id == name
+    for task in dag.tasks:
+        if hasattr(task, "poll_interval"):
+            task.poll_interval = 0.1
+    return dag
+
+
+def outcomes(run: Any, task_id: str) -> dict[str, int]:
+    counted: dict[str, int] = xcoms(run, task_id)["return_value"]["outcomes"]
+    return counted
+
+
+def test_laboratory_data_come_in(run_dag: RunDag, sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "labs.xml").write_text(labs(FIRST, SECOND))
+
+    run = run_dag(
+        example("openclinica_import"),
+        run_conf={"odm_uri": str(tmp_path / "labs.xml"), "log_uri": f"{tmp_path}/log/"},
+    )
+
+    assert states(run) == {"import_labs": "success"}
+    assert outcomes(run, "import_labs") == {"Inserted": 18}
+
+
+def test_participants_of_a_site_are_synchronised_and_nobody_is_named(
+    run_dag: RunDag, sandbox: Sandbox, tmp_path: Path, task_log: TaskLog
+) -> None:
+    first, last, email = PERSON
+    (tmp_path / "boston.csv").write_text(
+        f"ParticipantID,FirstName,LastName,EmailAddress\n{FIRST},,,\nBOS-901,{first},{last},{email}\n"
+    )
+
+    run = run_dag(
+        example("openclinica_participants_sync"),
+        run_conf={"csv_uri": str(tmp_path / "boston.csv"), "log_uri": f"{tmp_path}/log/"},
+    )
+
+    assert states(run) == {"sync_participants": "success"}
+    assert outcomes(run, "sync_participants") == {"Success": 2}
+    left = task_log() + str(xcoms(run, "sync_participants"))
+    assert [word for word in (*PERSON, "BOS-901") if word in left] == []
+
+
+def test_visits_are_scheduled_once_for_those_who_are_new(run_dag: RunDag, sandbox: Sandbox, tmp_path: Path) -> None:
+    conf = {"site_oid": "S_LEIDEN", "since": "2000-01-01", "log_uri": f"{tmp_path}/log/"}
+
+    first = run_dag(example("openclinica_schedule_visits"), run_conf=conf)
+    again = run_dag(example("openclinica_schedule_visits"), run_conf=conf)
+
+    assert set(states(first).values()) == set(states(again).values()) == {"success"}
+    created = outcomes(first, "schedule_visits")
+    assert created.keys() == {"Created"}
+    assert outcomes(again, "schedule_visits") == {"Failed": created["Created"]}
+
+
+def test_no_visit_is_scheduled_where_nobody_is_new(run_dag: RunDag, sandbox: Sandbox, tmp_path: Path) -> None:
+    run = run_dag(
+        example("openclinica_schedule_visits"), run_conf={"since": "2999-01-01", "log_uri": f"{tmp_path}/log/"}
+    )
+
+    assert states(run) == {"list_participants": "success", "plan_visits": "skipped", "schedule_visits": "skipped"}
+    assert sandbox.jobs() == []
