@@ -10,7 +10,6 @@ before the first request, the token's included. Only then is OpenClinica asked, 
 from __future__ import annotations
 
 import hashlib
-import logging
 import posixpath
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow_provider_openclinica.client.bulkcsv import SAFE_CHARACTERS, check, split, write_rows
 from airflow_provider_openclinica.client.uploads import Upload, upload_file
 from airflow_provider_openclinica.engine.collect import RowsSent
+from airflow_provider_openclinica.engine.refusal import refuse
 from airflow_provider_openclinica.engine.run import Outgoing, Prepared
-from airflow_provider_openclinica.errors import FileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from airflow_provider_openclinica.client.client import OpenClinicaClient
     from airflow_provider_openclinica.engine.files import Files
 
-log = logging.getLogger(__name__)
-
-SHOWN = 100  #: problems in one message
 BLOCK = 1 << 20
 
 
@@ -171,22 +167,6 @@ def prepare(request: BulkRequest, folder: Path, plan: Mapping[str, Any] | None =
     return Prepared(
         [_outgoing(number, part, request) for number, part in enumerate(parts, 1)], {"source_sha256": digest}
     )
-
-
-def refuse(name: str, problems: Iterable[Problem]) -> None:
-    """Say aloud what is doubtful, and stop at what is wrong.
-
-    :param name: what messages call the file.
-    :raises FileError: something is wrong; all problems in one message, the first hundred of them in full.
-    """
-    found = list(problems)
-    for problem in [problem for problem in found if problem.severity == "warning"][:SHOWN]:
-        log.warning("%s, %s", name, problem)
-    errors = [problem for problem in found if problem.severity == "error"]
-    if errors:
-        shown = "; ".join(str(problem).rstrip(".") for problem in errors[:SHOWN])
-        more = f"; and {len(errors) - SHOWN} more problems" if len(errors) > SHOWN else ""
-        raise FileError(f"{name}, {shown}{more}")
 
 
 def _digest(path: Path) -> str:

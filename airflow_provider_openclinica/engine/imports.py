@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_openclinica.client.uploads import upload_file, upload_from
 from airflow_provider_openclinica.engine.collect import ParticipantsSent
 from airflow_provider_openclinica.engine.lists import is_unreadable
+from airflow_provider_openclinica.engine.refusal import refuse
 from airflow_provider_openclinica.engine.run import Outgoing, Prepared
 from airflow_provider_openclinica.engine.sites import NO_SITE, Grouping, sites_of
 from airflow_provider_openclinica.errors import FileError, OpenClinicaError
@@ -32,13 +33,12 @@ if TYPE_CHECKING:
     from airflow_provider_openclinica.client.client import OpenClinicaClient
     from airflow_provider_openclinica.client.uploads import Upload
     from airflow_provider_openclinica.engine.files import Files
-    from airflow_provider_openclinica.odm.model import ClinicalDataSummary, Part, Problem
+    from airflow_provider_openclinica.odm.model import ClinicalDataSummary, Part
 
 log = logging.getLogger(__name__)
 
 JOB_TYPE = "XML_IMPORT"  #: as the job list names it
 MOST_ITEMS = 50_000  #: a server holds a file in memory, as text, as objects and in one transaction
-SHOWN = 10  #: problems in one message; whoever mends these sees the next ones
 BLOCK = 1 << 20
 
 
@@ -75,7 +75,7 @@ def prepare(
         attachments = _attachments(request, files)
         grouping, unsplit = _kept_grouping(plan), plan["unsplit"]
     else:
-        _refuse(request.odm_uri, check(source, require_repeat_keys=request.require_repeat_keys))
+        refuse(request.odm_uri, check(source, require_repeat_keys=request.require_repeat_keys))
         _check_attachments(request, files, source)
         attachments = _attachments(request, files)
         grouping, unsplit = _asked_grouping(survey(source), request, client)
@@ -102,21 +102,10 @@ def _copy(uri: str, files: Files, target: Path) -> str:
     return digest.hexdigest()
 
 
-def _refuse(uri: str, problems: Sequence[Problem]) -> None:
-    """Stop at errors, and say aloud what is only doubtful."""
-    for problem in [problem for problem in problems if problem.severity == "warning"][:SHOWN]:
-        log.warning("%s, %s", uri, problem)
-    errors = [problem for problem in problems if problem.severity == "error"]
-    if errors:
-        shown = "; ".join(str(problem).rstrip(".") for problem in errors[:SHOWN])
-        more = f"; and {len(errors) - SHOWN} more problems" if len(errors) > SHOWN else ""
-        raise FileError(f"{uri}, {shown}{more}")
-
-
 def _check_attachments(request: ImportRequest, files: Files, source: Path) -> None:
     if request.attachments_uri:
         with files.open(request.attachments_uri) as archive:
-            _refuse(request.attachments_uri, check_attachments(archive, source))
+            refuse(request.attachments_uri, check_attachments(archive, source))
 
 
 def _attachments(request: ImportRequest, files: Files) -> Upload | None:

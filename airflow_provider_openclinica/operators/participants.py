@@ -11,8 +11,9 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_openclinica.client.bulkcsv import SAFE_CHARACTERS, rows
 from airflow_provider_openclinica.client.participant_data import check_id, participants_layout, read_contact
-from airflow_provider_openclinica.engine.bulk import BulkRequest, FileSource, QuerySource, prepare, refuse
+from airflow_provider_openclinica.engine.bulk import BulkRequest, FileSource, QuerySource, prepare
 from airflow_provider_openclinica.engine.participants import read_taken_ids
+from airflow_provider_openclinica.engine.refusal import refuse
 from airflow_provider_openclinica.errors import ConfigurationError, UnexpectedAnswerError
 from airflow_provider_openclinica.hooks.clients import client_for
 from airflow_provider_openclinica.hooks.openclinica import OpenClinicaHook

@@ -354,6 +354,7 @@ def test_a_file_with_a_mistake_is_refused_before_anybody_is_asked(
 def test_no_log_names_a_participant_a_value_or_a_secret(
     import_file: Any, sandbox: Sandbox, deferrable: bool, task_log: TaskLog, token_cache_dir: Path
 ) -> None:
+    of_other_tests = set(everything_in_the_database())
     sandbox.fault("status", method="GET", path="jobs/*", status=502)
     import_file(labs(FIRST, OF_LEIDEN, SECOND, study="S_JUNO", unit=BAD_UNIT), deferrable=deferrable)
 
@@ -363,7 +364,7 @@ def test_no_log_names_a_participant_a_value_or_a_secret(
     assert "eyJ" not in log  # how every JWT begins
     assert '"sandbox"' not in log
     assert not [file for file in token_cache_dir.iterdir() if b"eyJ" in file.read_bytes()]
-    kept = "".join(everything_in_the_database())
+    kept = "".join(row for row in everything_in_the_database() if row not in of_other_tests)
     assert "S_JUNO" in kept
     assert found_in(kept) == []
     assert "eyJ" not in kept
