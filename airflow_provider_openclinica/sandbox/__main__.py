@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="CALLS",
         help=f"token calls a minute; 0 for any number (default: {usual.token_rate})",
     )
+    add("--casebook", action=argparse.BooleanOptionalAction, help="whether casebooks are printed; by default they fail")
     add("--job-list", action=argparse.BooleanOptionalAction, help="whether job lists exist; by default in source only")
     add(
         "--user",

@@ -11,33 +11,62 @@ from airflow_provider_openclinica.sandbox.import_run import Refused
 from airflow_provider_openclinica.sandbox.service import Place, Service, is_open
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from starlette.requests import Request
+
+    from airflow_provider_openclinica.sandbox.accounts import Role
 
 
 def writable_place(service: Service, account: Account, study_oid: str, site_oid: str | None) -> Place:
     """Find the site, or the study where no site is named, and check that the account may write there.
 
-    OIDs are taken in any case. There is one study, so no site can be that of another.
+    OIDs are taken in any case.
 
     :raises Refused: with the code of the first check that does not pass, in the server's order.
     """
-    study, site = service.place(study_oid.upper()), None
+    place = _named_place(service, study_oid.upper(), site_oid.upper() if site_oid is not None else None)
+    _check_open(place)
+    _check_role(account, place, STUDY_WRITERS, SITE_WRITERS)
+    return place
+
+
+def readable_place(
+    service: Service,
+    account: Account,
+    study_oid: str,
+    site_oid: str | None,
+    *,
+    study_roles: Collection[Role] = STUDY_WRITERS,
+    site_roles: Collection[Role] = SITE_WRITERS,
+) -> Place:
+    """Find the site, or the study where no site is named, and check that the account may read there.
+
+    What is closed may be read. OIDs are taken in their exact case only.
+
+    :param study_roles: who may, with one of these roles at the study.
+    :param site_roles: who may, with one of these roles at the site.
+    :raises Refused: with the code of the first check that does not pass, in the server's order.
+    """
+    place = _named_place(service, study_oid, site_oid)
+    _check_role(account, place, study_roles, site_roles)
+    return place
+
+
+def _named_place(service: Service, study_oid: str, site_oid: str | None) -> Place:
+    """Find the site, or the study. There is one study, so no site can be that of another."""
+    study, site = service.place(study_oid), None
     if study is None:
         raise Refused("studyNotExist")
     if study.site:
         raise Refused("studyNotValidOid")
     if site_oid is not None:
-        site = service.place(site_oid.upper())
+        site = service.place(site_oid)
         if site is None:
             raise Refused("siteNotExist")
         if site.site is None:
             raise Refused("siteNotValidOid")
-    place = site or study
-    _check_open(place)
-    _check_role(account, place)
-    return place
+    return site or study
 
 
 def _check_open(place: Place) -> None:
@@ -47,12 +76,12 @@ def _check_open(place: Place) -> None:
         raise Refused("siteNotAvailable")
 
 
-def _check_role(account: Account, place: Place) -> None:
+def _check_role(account: Account, place: Place, study_roles: Collection[Role], site_roles: Collection[Role]) -> None:
     if account.user_type == SYSTEM:
         return
     if account.role_in(place.study.oid, place.oid) is None:
         raise Refused("noRoleSetUp")
-    if not account.holds(place.study.oid, STUDY_WRITERS) and not account.holds(place.oid, SITE_WRITERS):
+    if not account.holds(place.study.oid, study_roles) and not account.holds(place.oid, site_roles):
         raise Refused("noSufficientPrivileges")
 
 

@@ -31,6 +31,8 @@ STUDY_WRITERS = frozenset({Role.DATA_MANAGER, Role.DATA_ENTRY_PERSON, Role.DATA_
 SITE_WRITERS = frozenset({Role.COORDINATOR, Role.INVESTIGATOR})
 SYSTEM = "System"
 """The user type whose imports run at once and make no job."""
+ADMINISTRATORS = frozenset({"Business Admin", "Tech Admin"})
+"""The user types that may have scheduled extracts."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,7 +41,7 @@ class Account:
 
     :param roles: role by the OID of a study or site.
     :param active_study: OID of the study or site that is open on the web page; jobs of another study look unknown.
-    :param user_type: ``User``, or ``System``.
+    :param user_type: ``User``, ``Business Admin``, ``Tech Admin``, or ``System``.
     """
 
     login: str

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from airflow_provider_openclinica.sandbox import history
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection
@@ -25,6 +27,8 @@ _TABLES = (
     """CREATE TABLE IF NOT EXISTS contacts (
         participant INTEGER PRIMARY KEY REFERENCES participants, firstName TEXT, lastName TEXT, emailAddress TEXT,
         phoneNumber TEXT, identifier TEXT, participate_status TEXT NOT NULL DEFAULT '')""",
+    """CREATE TABLE IF NOT EXISTS access_codes (
+        participant INTEGER PRIMARY KEY REFERENCES participants, code TEXT NOT NULL)""",
     """CREATE TABLE IF NOT EXISTS events (
         id INTEGER PRIMARY KEY, participant INTEGER NOT NULL REFERENCES participants, event_oid TEXT NOT NULL,
         ordinal INTEGER NOT NULL, status TEXT NOT NULL, start_date TEXT NOT NULL, end_date TEXT NOT NULL,
@@ -54,7 +58,7 @@ _TABLES = (
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """A participant; ``status``: ``AVAILABLE``, ``SIGNED`` or ``REMOVED``; times as :func:`now` gives them."""
+    """A participant: ``AVAILABLE``, ``SIGNED``, ``REMOVED`` or ``AUTO_REMOVED``; times as :func:`now` gives them."""
 
     id: int
     oid: str
@@ -131,12 +135,14 @@ class ClinicalStore:
     """The tables, created where they are missing, and every question asked of them.
 
     :param connection: its owner commits and rolls back.
+    :param user: login of whoever writes through it.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, user: str = history.ROOT) -> None:
         self._db = connection
-        for statement in _TABLES:
+        for statement in (*_TABLES, *history.STATEMENTS):
             self._db.execute(statement)
+        history.act_as(connection, user)
 
     def seed(self, study: Study) -> None:
         """Add the participants a study starts with; those that are there already stay as they are."""
@@ -176,6 +182,10 @@ class ClinicalStore:
                WHERE id = ? AND status = 'SIGNED'""",
             (now(), user, participant),
         )
+
+    def set_participant_status(self, participant: int, status: str) -> None:
+        """Give a participant a status."""
+        self._db.execute("UPDATE participants SET status = ? WHERE id = ?", (status, participant))
 
     # Events
 

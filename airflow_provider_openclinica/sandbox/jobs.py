@@ -42,10 +42,14 @@ SCHEMA = """CREATE TABLE IF NOT EXISTS jobs (
 
 
 class Log(NamedTuple):
-    """What work leaves behind: the bytes of its log, and how many rows had which outcome."""
+    """What work leaves behind: the bytes of its log, and how many rows had which outcome.
+
+    :param name: what the file is called, where that is not the job's ``log_name`` and the time of its end.
+    """
 
     content: bytes
     outcomes: Mapping[str, int]
+    name: str = ""
 
 
 class Fate(StrEnum):
@@ -54,9 +58,9 @@ class Fate(StrEnum):
     SLOW = "slow"
     """In progress for as long as the plan says."""
     STUCK = "stuck"
-    """In progress for ever; nothing is applied."""
+    """In progress until it is released (:meth:`Jobs.release`), else for ever; nothing is applied before."""
     FAILED = "failed"
-    """Its work throws: FAILED, nothing is applied but the first row of a bulk job, there is no log."""
+    """Its work throws: FAILED, nothing is applied but the first row of a bulk job, there is no log but a casebook's."""
     NO_FILE = "no_file"
     """Another word for ``log_gone``."""
     LOG_GONE = "log_gone"
@@ -106,6 +110,7 @@ class Jobs:
         self._state = state
         self._seconds = seconds
         self._plans: deque[Plan] = deque()
+        self._stuck: dict[str, Callable[[], None]] = {}
         self._closing = threading.Event()
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="job")
         with state.writing() as db:
@@ -116,23 +121,48 @@ class Jobs:
         self._plans.extend([plan] * times)
 
     def submit(
-        self, work: Work, *, kind: str, study_oid: str, site_oid: str, creator: str, source_name: str, log_name: str
+        self,
+        work: Work | None,
+        *,
+        kind: str,
+        study_oid: str,
+        site_oid: str,
+        creator: str,
+        source_name: str | None,
+        log_name: str,
     ) -> str:
         """Make a job and let it begin.
 
         :param work: does everything in the transaction it is given, and returns the log. It is also given what
-            commits that transaction and begins another.
+            commits that transaction and begins another. ``None``: nobody ever works on the job.
+        :param source_name: the name of what was uploaded; ``None`` where nothing was.
         :param log_name: what the log's file is called, before the time of its end.
         """
         job_uuid = str(uuid.uuid4())
         row = (job_uuid, kind, "IN_PROGRESS", study_oid, site_oid, creator, source_name, _now(), *[None] * 4)
         with self._state.writing() as db:
             db.execute(f"INSERT INTO jobs ({COLUMNS}) VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608 - constants
+        if work is None:
+            return job_uuid
         plan = self._plans.popleft() if self._plans else None
-        if plan is None or plan.fate is not Fate.STUCK:
-            future = self._workers.submit(self._run, job_uuid, work, log_name, plan)
-            future.add_done_callback(partial(self._settle, job_uuid, source_name))
+        if plan and plan.fate is Fate.STUCK:
+            at_once = Plan(fate=Fate.SLOW, seconds=0.0)
+            self._stuck[job_uuid] = partial(self._begin, job_uuid, work, log_name, source_name, at_once)
+        else:
+            self._begin(job_uuid, work, log_name, source_name, plan)
         return job_uuid
+
+    def release(self, job_uuid: str | None = None) -> int:
+        """Let a stuck job begin after all, or each of them; tell how many did."""
+        wanted = list(self._stuck) if job_uuid is None else [job_uuid]
+        released = [begin for uuid in wanted if (begin := self._stuck.pop(uuid, None))]
+        for begin in released:
+            begin()
+        return len(released)
+
+    def _begin(self, job_uuid: str, work: Work, log_name: str, source_name: str | None, plan: Plan | None) -> None:
+        future = self._workers.submit(self._run, job_uuid, work, log_name, plan)
+        future.add_done_callback(partial(self._settle, job_uuid, source_name))
 
     def _run(self, job_uuid: str, work: Work, log_name: str, plan: Plan | None) -> None:
         fate = plan.fate if plan else None
@@ -149,12 +179,14 @@ class Jobs:
             if fate not in {Fate.LOG_GONE, Fate.NO_FILE}:
                 self._write_log(job_uuid, log.content, plan)
             stamp = datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S%f")[:-3] + "Z"
-            _end(db, job_uuid, "COMPLETED", f"{log_name}_{stamp}.csv", log.outcomes)
+            _end(db, job_uuid, "COMPLETED", log.name or f"{log_name}_{stamp}.csv", log.outcomes)
 
-    def _settle(self, job_uuid: str, source_name: str, future: Future[None]) -> None:
+    def _settle(self, job_uuid: str, source_name: str | None, future: Future[None]) -> None:
         if future.cancelled() or (error := future.exception()) is None:
             return
         LOGGER.warning("job %s failed: %s", job_uuid, type(error).__name__)
+        if isinstance(error, FailedWithFile):  # on a real server the file comes a moment after the status
+            self.log_of(job_uuid).write_bytes(error.content)
         with self._state.writing() as db:
             _end(db, job_uuid, "FAILED", source_name)
 
@@ -200,6 +232,11 @@ class Jobs:
         """Let the next jobs go their usual way."""
         self._plans.clear()
 
+    def reset(self) -> None:
+        """Forget what was planned, and the work of stuck jobs."""
+        self.forget_plans()
+        self._stuck.clear()
+
     def close(self) -> None:
         """Stop. Work that has begun is ended first; jobs that wait stay in progress for ever."""
         self._closing.set()
@@ -208,6 +245,14 @@ class Jobs:
 
 class PlannedFailure(Exception):  # noqa: N818 - it is planned
     """A job was to fail."""
+
+
+class FailedWithFile(Exception):  # noqa: N818 - nor is this
+    """A job failed, and leaves a file that says why."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self.content = content
 
 
 class Forgotten(Exception):  # noqa: N818 - nor is this a fault
@@ -232,7 +277,7 @@ def _now() -> str:
 
 
 def _end(
-    db: sqlite3.Connection, job_uuid: str, status: str, log_name: str, outcomes: Mapping[str, int] | None = None
+    db: sqlite3.Connection, job_uuid: str, status: str, log_name: str | None, outcomes: Mapping[str, int] | None = None
 ) -> None:
     change = "UPDATE jobs SET status = ?, log_name = ?, outcomes = ?, completed = ? WHERE uuid = ?"
     db.execute(change, (status, log_name, json.dumps(outcomes or {}), _now(), job_uuid))

@@ -14,6 +14,9 @@ from lxml import etree
 from airflow_provider_openclinica.sandbox.study import ODM, OPENCLINICA
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_provider_openclinica.sandbox.people import Person
     from airflow_provider_openclinica.sandbox.study import (
         Assignment,
         CodeList,
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     )
 
 _OC = f"{{{OPENCLINICA}}}"
+_RULES = "http://www.openclinica.org/ns/rules/v3.1"
+_XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _VERSION = {"OID": "v1.0.0", "Name": "MetaDataVersion_v1.0.0"}
 _DATA_TYPES = {
     "ST": "text",
@@ -38,11 +43,26 @@ _DATA_TYPES = {
 }
 
 
+END = "</ODM>\n"
+"""What follows an opening, once all data are written."""
+
+
 def odm_metadata(study: Study, scope_oid: str, base: str) -> str:
     """Return the metadata of a study with all its sites, or of one site alone.
 
     :param scope_oid: OID of the study or of one of its sites.
     :param base: address of the study server, for the links to its forms.
+    """
+    return odm_opening(study, scope_oid, base) + END
+
+
+def odm_opening(
+    study: Study, scope_oid: str, base: str, *, metadata: bool = True, people: Iterable[Person] = ()
+) -> str:
+    """Return the beginning of a document, up to where clinical data stand.
+
+    :param metadata: whether the metadata are to be in it.
+    :param people: who is named beside the metadata.
     """
     moment = datetime.now(UTC)
     root = etree.Element(
@@ -53,19 +73,36 @@ def odm_metadata(study: Study, scope_oid: str, base: str) -> str:
             "CreationDateTime": moment.isoformat(timespec="seconds"),
             "FileType": "Snapshot",
             "ODMVersion": "1.3",
+            f"{{{_XSI}}}schemaLocation": f"{ODM} OpenClinica-ODM1-3-0-OC3-0.xsd",
         },
-        nsmap={None: ODM, "OpenClinica": OPENCLINICA},
+        nsmap={None: ODM, "OpenClinica": OPENCLINICA, "OpenClinicaRules": _RULES, "xsi": _XSI},
     )
-    site = study.site(scope_oid)
+    root.text = "\n"
+    if metadata:
+        _add_studies(root, study, study.site(scope_oid), base)
+        _add_people(root, scope_oid, people)
+        etree.indent(root, "    ")
+    document = etree.tostring(root, encoding="unicode").removesuffix("</ODM>")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{document}'
+
+
+def _add_studies(root: etree._Element, study: Study, site: Site | None, base: str) -> None:
     if site:
         _add_design(_add_site(root, study, site), study, base)
-    else:
-        _add_design(_add_study(root, study), study, base)
-        for each in study.sites:
-            version = _add_site(root, study, each)
-            version.insert(0, etree.Element(_odm("Include"), StudyOID=study.oid, MetaDataVersionOID=_VERSION["OID"]))
-    etree.indent(root, "    ")
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + etree.tostring(root, encoding="unicode") + "\n"
+        return
+    _add_design(_add_study(root, study), study, base)
+    for each in study.sites:
+        version = _add_site(root, study, each)
+        version.insert(0, etree.Element(_odm("Include"), StudyOID=study.oid, MetaDataVersionOID=_VERSION["OID"]))
+
+
+def _add_people(root: etree._Element, scope_oid: str, people: Iterable[Person]) -> None:
+    node = _add(root, "AdminData", StudyOID=scope_oid)
+    for person in people:
+        user = _add(node, "User", OID=person.oid)
+        first, _, last = person.name.partition(" ")
+        for name, text in (("FullName", person.name), ("FirstName", first), ("LastName", last)):
+            _add(user, name).text = text
 
 
 def _add_study(root: etree._Element, study: Study) -> etree._Element:

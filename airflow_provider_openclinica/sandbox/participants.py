@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass
+from string import ascii_letters, digits
 from typing import TYPE_CHECKING
 
 from airflow_provider_openclinica.sandbox.bulk_logs import SUCCESS, ParticipantRow
 from airflow_provider_openclinica.sandbox.data import ClinicalStore, Participant, now
 from airflow_provider_openclinica.sandbox.dialect import Dialect
+from airflow_provider_openclinica.sandbox.history import ROOT
 from airflow_provider_openclinica.sandbox.import_run import JobFailed, Refused
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ PATTERNS = {
     "phoneNumber": re.compile(r"\+\d{1,3} \d{1,14}", re.ASCII),
 }
 INVALID = {"emailAddress": "invalidEmailAddress", "phoneNumber": "invalidPhoneNumber"}
+#: What an access code is made of: nothing that a reader of a letter takes for something else.
+ACCESS_CODE_LETTERS = "".join(sorted(set(ascii_letters + digits) - set("015loIOS")))
 
 #: The source's code -> the documents' spelling of it, in the answer to one participant and in the log of many.
 DOCUMENTED = {"participantIdTooLong": "participantIDLongerThan30Characters"}
@@ -48,11 +52,14 @@ DOCUMENTED_IN_BULK = DOCUMENTED | {
 
 
 class Registry:
-    """The participants of a study, with what is known of how to reach them. Nothing here commits."""
+    """The participants of a study, with what is known of how to reach them. Nothing here commits.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    :param user: login of whoever writes through it.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, user: str = ROOT) -> None:
         self._db = connection
-        self._store = ClinicalStore(connection)
+        self._store = ClinicalStore(connection, user)
 
     def is_elsewhere(self, participant_id: str, place: Place) -> bool:
         """Tell whether another site of the study has this ID, in exactly this case."""
@@ -115,11 +122,25 @@ class Registry:
         for name, value in given.items():
             self._db.execute(f"UPDATE contacts SET {name} = ? WHERE participant = ?", (value, participant.id))  # noqa: S608 - one of five constants
 
-    def register(self, participant: Participant) -> None:
-        """Let a participant take part online; whoever does already stays as they are."""
+    def register(self, participant: Participant, *, again: bool = False) -> None:
+        """Let a participant take part online; whoever does already stays as they are.
+
+        :param again: give another access code to whoever has one.
+        """
         self._db.execute("INSERT OR IGNORE INTO contacts (participant) VALUES (?)", (participant.id,))
         self._db.execute(
             "UPDATE contacts SET participate_status = 'Created' WHERE participant = ? AND participate_status = ''",
+            (participant.id,),
+        )
+        if again:
+            self._db.execute("DELETE FROM access_codes WHERE participant = ?", (participant.id,))
+        self._db.execute("INSERT OR IGNORE INTO access_codes VALUES (?, ?)", (participant.id, _access_code()))
+
+    def invite(self, participant: Participant) -> None:
+        """Note that whoever is registered was invited."""
+        self._db.execute(
+            """UPDATE contacts SET participate_status = 'Invited'
+               WHERE participant = ? AND participate_status = 'Created'""",
             (participant.id,),
         )
 
@@ -138,6 +159,10 @@ class Registry:
                FROM participants p LEFT JOIN contacts c ON c.participant = p.id ORDER BY p.id"""
         )
         return [dict(zip(names, row, strict=True)) for row in found]
+
+
+def _access_code() -> str:
+    return "".join(secrets.choice(ACCESS_CODE_LETTERS) for _ in range(9))
 
 
 def check_study(study: Study, dialect: Dialect, *, register: bool) -> None:

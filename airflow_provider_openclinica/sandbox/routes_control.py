@@ -15,6 +15,7 @@ from airflow_provider_openclinica.sandbox.data import ClinicalStore
 from airflow_provider_openclinica.sandbox.faults import Fault, Kind
 from airflow_provider_openclinica.sandbox.jobs import Fate, Plan
 from airflow_provider_openclinica.sandbox.participants import Registry
+from airflow_provider_openclinica.sandbox.statuses import Statuses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +69,11 @@ def clear_fates(service: Service, _wanted: dict[str, Any]) -> Any:
     return {}
 
 
+def release_jobs(service: Service, wanted: dict[str, Any]) -> Any:
+    """Let the stuck job with this ``uuid`` go on, or all of them."""
+    return {"released": service.jobs.release(wanted.get("uuid"))}
+
+
 def change_tokens(service: Service, wanted: dict[str, Any]) -> Any:
     """Change how tokens are written (``reply``), how long new ones live, how many calls a minute are let in; revoke."""
     tokens = service.tokens
@@ -101,12 +107,30 @@ def change_status(service: Service, wanted: dict[str, Any]) -> Any:
     return wanted
 
 
+def change_data_status(service: Service, wanted: dict[str, Any]) -> Any:
+    """Give what ``kind`` says, a ``participant``, an ``event`` or a ``form``, another status or flags at once."""
+    names = {"participant", "event", "form"}
+    kind = wanted.pop("kind")
+    if kind not in names:
+        raise ValueError(f"no such kind: {kind}")
+    with service.state.writing() as db:
+        getattr(Statuses(service.study, ClinicalStore(db)), f"set_{kind}")(**wanted)
+    return {}
+
+
 def change_settings(service: Service, wanted: dict[str, Any]) -> Any:
-    """Change ``participate``, ``generates_ids`` or ``expected_participants`` of the study."""
+    """Change ``participate``, ``generates_ids`` or ``expected_participants`` of the study, or ``casebook``."""
+    service.prints_casebooks = bool(wanted.pop("casebook", service.prints_casebooks))
     if unknown := wanted.keys() - {"participate", "generates_ids", "expected_participants"}:
         raise ValueError(f"no such setting: {', '.join(sorted(unknown))}")
     service.study = replace(service.study, **wanted)
     return wanted
+
+
+def run_extract(service: Service, wanted: dict[str, Any]) -> Any:
+    """Let a scheduled extract run once: that of ``job_uuid``, else a new one."""
+    made = service.extracts.add(**wanted)
+    return {"job_uuid": made.job_uuid, "execution_uuid": made.uuid, "created": made.created}
 
 
 def show_requests(service: Service, _wanted: dict[str, Any]) -> Any:
@@ -167,10 +191,13 @@ ROUTES = [
         ("DELETE", "faults", clear_faults),
         ("POST", "job-fates", plan_fate),
         ("DELETE", "job-fates", clear_fates),
+        ("POST", "release", release_jobs),
         ("POST", "tokens", change_tokens),
         ("POST", "users", change_account),
         ("POST", "studies", change_status),
+        ("POST", "statuses", change_data_status),
         ("POST", "settings", change_settings),
+        ("POST", "extracts", run_extract),
         ("GET", "requests", show_requests),
         ("DELETE", "requests", clear_requests),
         ("GET", "jobs", show_jobs),

@@ -61,7 +61,9 @@ def _write(
     try:
         place = writable_place(service, account, study_oid, site_oid)
         with service.state.writing() as db:
-            occurrence, dates = write(Schedule(place.study, ClinicalStore(db), place.oid, service.dialect), fields)
+            occurrence, dates = write(
+                Schedule(place.study, ClinicalStore(db, account.login), place.oid, service.dialect), fields
+            )
     except Refused as refusal:
         return json_error(at_once(refusal.code, service.dialect), study=study_oid, site=site_oid)
     return json(
@@ -95,7 +97,7 @@ def _schedule_all(request: Request, service: Service, account: Account, part: Pa
     except Refused as refusal:
         return _refused_file(request, service.dialect, refusal.code)
     rows = list(csv_upload.rows(csv_upload.decoded(content), csv_upload.EVENTS))
-    work = partial(_work, rows, place, service.dialect)
+    work = partial(_work, rows, place, account.login, service.dialect)
     return job_answer(request, account, place, part, work, kind="SCHEDULE_EVENT")
 
 
@@ -104,6 +106,8 @@ def _refused_file(request: Request, dialect: Dialect, code: str) -> Response:
     return json_error(documented(code, dialect), study=study_oid, site=site_oid)
 
 
-def _work(rows: list[Cells], place: Place, dialect: Dialect, db: sqlite3.Connection, commit: Callable[[], None]) -> Log:
-    log = schedule_all(Schedule(place.study, ClinicalStore(db), place.oid, dialect, in_bulk=True), rows, commit)
+def _work(
+    rows: list[Cells], place: Place, user: str, dialect: Dialect, db: sqlite3.Connection, commit: Callable[[], None]
+) -> Log:
+    log = schedule_all(Schedule(place.study, ClinicalStore(db, user), place.oid, dialect, in_bulk=True), rows, commit)
     return Log(write_events_log(log), Counter(row.outcome for row in log))

@@ -152,7 +152,9 @@ def _names_in(request: Request, part: Part) -> set[str]:
 
 def _work(service: Service, account: Account, document: Document, place: Place, db: sqlite3.Connection) -> list[Row]:
     users = service.accounts.logins()
-    return run_import(document, place.study, ClinicalStore(db), place.oid, account.login, service.dialect, users)
+    return run_import(
+        document, place.study, ClinicalStore(db, account.login), place.oid, account.login, service.dialect, users
+    )
 
 
 def _logged(work: partial[list[Row]], dialect: Dialect, db: sqlite3.Connection, _commit: Callable[[], None]) -> Log:

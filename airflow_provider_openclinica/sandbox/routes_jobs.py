@@ -27,11 +27,12 @@ BARE_STATUS = 500
 
 
 class LogAnswer(Response):
-    """A log, read as it is sent."""
+    """A file, read as it is sent. Its length is told where ``headers`` have it, or it is small."""
 
     def __init__(self, file: BinaryIO, size: int, headers: dict[str, str]) -> None:
         super().__init__(headers=headers)
-        del self.headers["content-length"]
+        if "Content-Length" not in headers:
+            del self.headers["content-length"]
         if size <= BUFFER:
             self.headers["content-length"] = str(size)
         self._file = file

@@ -53,7 +53,7 @@ def _add(request: Request, service: Service, account: Account, fields: Cells) ->
         place = writable_place(service, account, study_oid, site_oid)
         check_study(place.study, service.dialect, register=register)
         with service.state.writing() as db:
-            enrolment = Enrolment(Registry(db), place, account.login, service.dialect, register=register)
+            enrolment = Enrolment(Registry(db, account.login), place, account.login, service.dialect, register=register)
             try:
                 row = enrolment.enrol(fields)
             except JobFailed:  # what was stored before stays
@@ -118,5 +118,5 @@ def _work(
     db: sqlite3.Connection,
     commit: Callable[[], None],
 ) -> Log:
-    log = enrol_all(Enrolment(Registry(db), place, user, dialect, register=register), rows, commit)
+    log = enrol_all(Enrolment(Registry(db, user), place, user, dialect, register=register), rows, commit)
     return Log(write_participants_log(log), Counter(row.outcome for row in log))

@@ -1,16 +1,14 @@
-"""Lists of participants, and what a study is made of (docs/protocol.md, participants and studies)."""
+"""Lists of participants (docs/protocol.md, participants)."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from airflow_provider_openclinica.sandbox.access import wants
 from airflow_provider_openclinica.sandbox.accounts import Role
-from airflow_provider_openclinica.sandbox.answers import accepted, html, json, json_error, text
+from airflow_provider_openclinica.sandbox.answers import html, json, json_error
 from airflow_provider_openclinica.sandbox.data import ClinicalStore
 from airflow_provider_openclinica.sandbox.dialect import Dialect
-from airflow_provider_openclinica.sandbox.metadata import odm_metadata
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -18,8 +16,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_openclinica.sandbox.data import Participant
     from airflow_provider_openclinica.sandbox.service import Place, Service
-
-EMPTY = '<?xml version="1.0" encoding="UTF-8"?><ODM xmlns="http://www.cdisc.org/ns/odm/v1.3"></ODM>'
 
 
 def list_participants(request: Request) -> Response:
@@ -63,11 +59,11 @@ def _listing(service: Service, place: Place) -> dict[str, object]:
 
 
 def _listed(dialect: Dialect, one: Participant) -> dict[str, str | None]:
-    shown = "DELETED" if one.status == "REMOVED" else one.status  # the web page's word and the server's
+    shown = one.status.replace("REMOVED", "DELETED")  # the web page's word and the server's
     return {
         "subjectKey": one.participant_id,
         "subjectOid": one.oid,
-        "status": one.status.capitalize() if dialect is Dialect.DOCS else shown,
+        "status": one.status.replace("_", "-").capitalize() if dialect is Dialect.DOCS else shown,
         "createdBy": one.created_by,
         "createdAt": _moment(dialect, one.created_at),
         "lastModified": _moment(dialect, one.updated_at) if one.updated_at else None,
@@ -81,30 +77,3 @@ def _moment(dialect: Dialect, iso: str) -> str:
     if dialect is Dialect.DOCS:
         return f"{moment:%b} {moment.day}, {moment.year} 12:00:00 AM"
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}+0000"
-
-
-def retrieve(request: Request) -> Response:
-    """Give what a study is made of. Clinical data and JSON are not played: 501 says so."""
-    service: Service = request.app.state.service
-    account = service.identify(request)
-    media_type, _ = accepted(request)
-    if media_type not in {"application/xml", "application/json", "*/*", ""}:
-        return html(406)
-    study_oid = request.path_params["study"]
-    place = service.place(study_oid)
-    if place is None:
-        return html(500)
-    selectors = tuple(request.path_params[name] for name in ("participant", "event", "form"))
-    has_role = account.role_in(place.oid, place.study.oid) is not None
-    wants_data = has_role and is_answerable(*selectors) and wants(request, "clinicaldata", "y")
-    if wants_data or media_type != "application/xml":
-        return html(501, note="<p>The sandbox gives metadata as XML only: ask with clinicaldata=n.</p>")
-    if not wants(request, "includeMetadata", "n" if service.dialect is Dialect.DOCS else "y"):
-        return text(request, EMPTY)
-    return text(request, odm_metadata(service.study, study_oid, str(request.base_url)))
-
-
-def is_answerable(participant: str, event: str, form: str) -> bool:
-    """Tell whether these selectors find anything on a server: four combinations do, all others find nothing."""
-    everything = (participant, event, form) == ("*", "*", "*")
-    return everything or (participant != "*" and (event != "*" or form == "*"))

@@ -24,12 +24,18 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
 
 from airflow_provider_openclinica.sandbox import (
+    routes_casebook,
+    routes_contacts,
     routes_control,
     routes_events,
+    routes_extracts,
     routes_import,
     routes_jobs,
     routes_pages,
     routes_participants,
+    routes_participate,
+    routes_retrieve,
+    routes_sdv,
     routes_studies,
 )
 from airflow_provider_openclinica.sandbox.answers import Answered, html
@@ -48,13 +54,16 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
+SDV_PATH = (
+    "sdv/studies/{study}/events/{event}/occurrences/{occurrence}/forms/{form}/participants/{participant}/sdvItems"
+)
 
 
 def application(service: Service) -> ASGIApp:
     """Build the web application of a sandbox."""
     app = Starlette(
         routes=[
-            *_api(service),
+            *api(service),
             Route(STUDY_PATH + "/Jobs", routes_pages.show_jobs),
             Route(TOKEN_PATH, routes_pages.hand_out_token, methods=["POST"]),
             Route("/", routes_pages.about),
@@ -68,10 +77,12 @@ def application(service: Service) -> ASGIApp:
     return Wire(app, service.faults, service.requests)
 
 
-def _api(service: Service) -> list[Route]:
+def api(service: Service) -> list[Route]:
     """Give the API of a dialect. An address that a dialect lacks is a 404 in HTML; a slash at the end matters."""
     site = "clinicaldata/studies/{study}/sites/{site}"
     routes = [
+        *_contact_routes(service.dialect),
+        *_participate_routes(),
         _route(f"{site}/participants", routes_studies.list_participants_of_site),
         _route(f"{site}/participants", routes_participants.add_participant, "POST"),
         _route(f"{site}/participants/bulk", routes_participants.add_participants, "POST"),
@@ -79,7 +90,10 @@ def _api(service: Service) -> list[Route]:
         _route(f"{site}/events", routes_events.update_event, "PUT"),
         _route(f"{site}/events/bulk", routes_events.schedule_events, "POST"),
         _route("clinicaldata/studies/{study}/participants", routes_studies.list_participants),
-        _route("clinicaldata/{study}/{participant}/{event}/{form}", routes_studies.retrieve),
+        _route("clinicaldata/{study}/{participant}/{event}/{form}", routes_retrieve.retrieve),
+        _route(SDV_PATH, routes_sdv.list_items),
+        _route("studies/{study}/extractJobs/{uuid}/jobExecutions", routes_extracts.list_executions),
+        _route("studies/{study}/extractJobs/jobExecutions/{uuid}/dataset", routes_extracts.send_dataset),
         _route("jobs/{uuid}/downloadFile", routes_jobs.download_log),
         _route("jobs/{uuid}", routes_jobs.delete_job, "DELETE"),
     ]
@@ -93,6 +107,35 @@ def _api(service: Service) -> list[Route]:
         routes.append(_route("studies/{study}/jobs", routes_jobs.list_jobs_of_study))
         routes.append(_route("studies/{study}/sites/{site}/jobs", routes_jobs.list_jobs_of_site))
     return routes
+
+
+def _contact_routes(dialect: Dialect) -> list[Route]:
+    """Give contact data and casebooks. The documents spell one path in two ways, and have two methods for it."""
+    study = "clinicaldata/studies/{study}"
+    site = f"{study}/sites/{{site}}"
+    routes = [
+        _route(f"{site}/participant", routes_contacts.show_contact),
+        _route(f"{site}/participants/extractParticipantsInfo", routes_contacts.extract_contacts, "POST"),
+        _route(f"{site}/participants/{{participant}}/casebook", routes_casebook.print_casebook, "POST"),
+        _route(f"{study}/participants/{{participant}}/casebook", routes_casebook.print_casebook, "POST"),
+    ]
+    if dialect is Dialect.DOCS:
+        misspelt = f"{site}/participants/extractPartcipantsInfo"
+        routes += [_route(misspelt, routes_contacts.extract_contacts, method) for method in ("POST", "GET")]
+    return routes
+
+
+def _participate_routes() -> list[Route]:
+    """Give what concerns one participant at a time. The path of clinical data would match some of these as well."""
+    study = "clinicaldata/studies/{study}"
+    one = f"{study}/participants/{{participant}}"
+    return [
+        _route(f"{study}/participantUsers", routes_participate.list_users),
+        _route(f"{study}/participants/searchByFields", routes_participate.search),
+        _route(one, routes_participate.show_account),
+        _route(f"{one}/accessLink", routes_participate.show_access_link),
+        _route(f"{one}/connect", routes_participate.connect, "POST"),
+    ]
 
 
 def _route(path: str, endpoint: Callable[[Request], Any], method: str = "GET") -> Route:
@@ -196,6 +239,32 @@ class Sandbox:
     def fate(self, fate: str, *, times: int = 1, seconds: float = 5.0, size: int = 0) -> None:
         """Decide what becomes of the next jobs (:class:`~airflow_provider_openclinica.sandbox.jobs.Fate`)."""
         self.service.jobs.plan(Plan(fate=Fate(fate), seconds=seconds, size=size), times)
+
+    def release(self, job_uuid: str | None = None) -> int:
+        """Let a stuck job go on, or all of them; tell how many did."""
+        return self.service.jobs.release(job_uuid)
+
+    def configure(self, **settings: Any) -> None:
+        """Change settings of the study: ``participate``, ``generates_ids``, ``expected_participants``; or ``casebook``.
+
+        :raises ValueError: there is no such setting.
+        """
+        routes_control.change_settings(self.service, settings)
+
+    def extract(self, **details: Any) -> dict[str, str]:
+        """Let a scheduled extract run once; give its ``job_uuid``, and ``execution_uuid`` and ``created`` of the run.
+
+        The details are the arguments of :meth:`~airflow_provider_openclinica.sandbox.extracts.Extracts.add`.
+        """
+        return dict(routes_control.run_extract(self.service, details))
+
+    def set_status(self, kind: str, **wanted: Any) -> None:
+        """Give a ``participant``, an ``event`` or a ``form`` another status, or flags, at once.
+
+        What it takes: :class:`~airflow_provider_openclinica.sandbox.statuses.Statuses`, as in ``set_status("event",
+        participant="BOS-001", event="SE_BASELINE", status="completed")``.
+        """
+        routes_control.change_data_status(self.service, {"kind": kind, **wanted})
 
     def requests(self) -> list[dict[str, Any]]:
         """Tell what was asked so far, oldest first; no secrets among it."""

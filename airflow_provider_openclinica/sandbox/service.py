@@ -10,6 +10,7 @@ from airflow_provider_openclinica.sandbox.auth import Tokens, identify
 from airflow_provider_openclinica.sandbox.data import ClinicalStore
 from airflow_provider_openclinica.sandbox.demo import demo_study
 from airflow_provider_openclinica.sandbox.dialect import Dialect
+from airflow_provider_openclinica.sandbox.extracts import Extracts
 from airflow_provider_openclinica.sandbox.faults import Faults
 from airflow_provider_openclinica.sandbox.jobs import Jobs
 from airflow_provider_openclinica.sandbox.state import State
@@ -35,6 +36,8 @@ class Options:
     :param job_seconds: how long each job is in progress before its work begins.
     :param token_seconds: how long a token lives.
     :param token_rate: token calls a minute; 0 allows all.
+    :param casebook: whether casebooks are printed; else the call fails and leaves a job behind, as on servers that want
+        a session of the web page for it.
     :param job_list: whether job lists exist; ``None``: in the source dialect only, as the vendor documents none.
     :param users: logins and passwords of further Data Managers.
     """
@@ -46,6 +49,7 @@ class Options:
     token_seconds: float = 14_400.0
     token_rate: int = 2
     job_list: bool | None = None
+    casebook: bool = False
     users: Sequence[tuple[str, str]] = ()
 
     @property
@@ -84,12 +88,14 @@ class Service:
             raise ValueError(f"the state file holds the study {kept}, not {self._published.oid}: use another file")
         self.tokens = Tokens(self.state, seconds=options.token_seconds, rate=options.token_rate)
         self.jobs = Jobs(self.state, seconds=options.job_seconds)
+        self.extracts = Extracts(self.state)
         self.faults = Faults()
         self.requests = Requests()
         self._begin()
 
     def _begin(self) -> None:
         self.study = self._published
+        self.prints_casebooks = self.options.casebook
         self.accounts = default_accounts(self.study, self.options.users)
         with self.state.writing() as db:
             ClinicalStore(db).seed(self.study)
@@ -97,7 +103,7 @@ class Service:
     def reset(self) -> None:
         """Go back to the fresh study: no data, no jobs, no faults. Tokens stay good, so tests can share one."""
         self.faults.clear()
-        self.jobs.forget_plans()
+        self.jobs.reset()
         self.state.wipe()
         self.requests.clear()
         self.tokens.reset()
@@ -143,6 +149,14 @@ def default_accounts(study: Study, further: Sequence[tuple[str, str]]) -> Accoun
     for login, password in (("data_manager", PASSWORD), ("second_manager", PASSWORD), *further):
         manager = Account(login=login, password=password, roles={study.oid: Role.DATA_MANAGER}, active_study=study.oid)
         accounts.add(manager)
+    administrator = Account(
+        login="administrator",
+        password=PASSWORD,
+        roles={study.oid: Role.DATA_MANAGER},
+        active_study=study.oid,
+        user_type="Business Admin",
+    )
+    accounts.add(administrator)
     monitor = Account(login="monitor", password=PASSWORD, roles={study.oid: Role.MONITOR}, active_study=study.oid)
     accounts.add(monitor)
     for site in study.sites[:1]:

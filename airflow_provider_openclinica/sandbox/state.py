@@ -12,6 +12,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_provider_openclinica.sandbox.history import ROOT, act_as
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -42,6 +44,7 @@ class State:
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         db.execute(f"PRAGMA synchronous = {'OFF' if self._temporary else 'NORMAL'}")
+        act_as(db, ROOT)
         return db
 
     @contextmanager

@@ -75,11 +75,12 @@ def test_a_deleted_job_is_unknown_to_its_creator(manager):
 
 
 def test_a_job_in_progress_says_so_with_200(manager):
-    manager.sandbox.fate("slow", seconds=0.3)
+    manager.sandbox.fate("stuck")
     job_uuid = manager.submitted()
     answer = manager.download(job_uuid)
     assert (answer.status_code, answer.text) == (200, code(manager, "jobInProgress"))
     assert "Content-Disposition" not in answer.headers
+    assert manager.sandbox.release(job_uuid) == 1
     assert manager.finished(job_uuid).content.startswith(b"SubjectKey,")
 
 
@@ -290,12 +291,31 @@ def test_deleting_an_unknown_job_fails(manager):
 
 
 def test_a_job_deleted_while_it_runs_comes_back_at_its_end(manager):
-    manager.sandbox.fate("slow", seconds=0.3)
+    manager.sandbox.fate("stuck")
     job_uuid = manager.submitted()
     assert manager.call("DELETE", f"jobs/{job_uuid}").status_code == 200
     assert manager.download(job_uuid).status_code == 404
+    manager.sandbox.release()
     until(manager.sandbox, "COMPLETED")
     assert manager.download(job_uuid).content.startswith(b"SubjectKey,")
+
+
+def test_stuck_jobs_are_let_go_one_by_one_or_all_at_once(manager):
+    manager.sandbox.fate("stuck", times=3)
+    jobs = [manager.submitted() for _ in range(3)]
+    url = f"{manager.sandbox.url}/sandbox/release"
+    assert requests.post(url, json={"uuid": jobs[1]}, timeout=10).json() == {"released": 1}
+    assert requests.post(url, json={"uuid": jobs[1]}, timeout=10).json() == {"released": 0}
+    until(manager.sandbox, "IN_PROGRESS", "COMPLETED", "IN_PROGRESS")
+    assert requests.post(url, timeout=10).json() == {"released": 2}
+    until(manager.sandbox, *["COMPLETED"] * 3)
+
+
+def test_a_reset_forgets_stuck_jobs(manager):
+    manager.sandbox.fate("stuck")
+    manager.submit()
+    manager.sandbox.reset()
+    assert manager.sandbox.release() == 0
 
 
 # Restarts and resets

@@ -249,14 +249,10 @@ def test_a_study_in_the_place_of_the_site_fails(manager):
     assert (answer.status_code, is_html(answer)) == (500, True)
 
 
-@pytest.mark.parametrize(
-    ("accept", "charset"), [("application/xml;charset=UTF-8", "UTF-8"), ("application/xml", "ISO-8859-1")]
-)
-def test_metadata_name_the_study_and_its_sites(manager, accept, charset):
+def test_metadata_name_the_study_and_its_sites(manager):
     path = "clinicaldata/S_JUNO/*/*/*?includeMetadata=y&clinicaldata=n"
-    answer = manager.get(path, headers={"Accept": accept})
-    assert answer.headers["Content-Type"] == f"application/xml;charset={charset}"
-    assert answer.text.startswith('<?xml version="1.0" encoding="UTF-8"?>'), "whatever the charset is"
+    answer = manager.get(path, headers={"Accept": "application/xml;charset=UTF-8"})
+    assert answer.text.startswith('<?xml version="1.0" encoding="UTF-8"?>')
     assert re.findall(r'<Study OID="(\w+)"', answer.text) == ["S_JUNO", "S_BOSTON", "S_LEIDEN"]
 
 
@@ -277,11 +273,9 @@ def test_without_a_role_there_are_metadata_and_no_data(sandbox):
         ("text/xml", "clinicaldata/S_JUNO/*/*/*", 406),
         ("application/xml", "clinicaldata/S_NOPE/*/*/*", 500),
         ("application/xml", "clinicaldata/S_JUNO/*/*", 404),
-        ("application/xml", "clinicaldata/S_JUNO/*/*/*", 501),
-        ("application/json", "clinicaldata/S_JUNO/*/*/*?clinicaldata=n", 501),
     ],
 )
-def test_what_is_asked_wrongly_or_not_played_is_a_page(manager, accept, path, status):
+def test_what_is_asked_wrongly_is_a_page(manager, accept, path, status):
     answer = manager.get(path, headers={"Accept": accept})
     assert (answer.status_code, is_html(answer)) == (status, True)
 
