@@ -1,11 +1,26 @@
-"""CDISC ODM documents for OpenClinica: check them, write them as the server survives, cut them into parts."""
+"""CDISC ODM documents: check them, write them as the server survives, cut them into parts; read what exports say."""
 
 from __future__ import annotations
 
 from airflow_provider_openclinica.odm.attachments import check_attachments
 from airflow_provider_openclinica.odm.checks import check
+from airflow_provider_openclinica.odm.flatten import flatten
+from airflow_provider_openclinica.odm.metadata import read_metadata
 from airflow_provider_openclinica.odm.model import ClinicalDataSummary, Part, Problem
 from airflow_provider_openclinica.odm.normaliser import normalise
+from airflow_provider_openclinica.odm.read import read
 from airflow_provider_openclinica.odm.splitter import split, survey
 
-__all__ = ["ClinicalDataSummary", "Part", "Problem", "check", "check_attachments", "normalise", "split", "survey"]
+__all__ = [
+    "ClinicalDataSummary",
+    "Part",
+    "Problem",
+    "check",
+    "check_attachments",
+    "flatten",
+    "normalise",
+    "read",
+    "read_metadata",
+    "split",
+    "survey",
+]

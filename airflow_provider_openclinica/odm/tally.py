@@ -1,0 +1,45 @@
+"""Count what an ODM document holds while its bytes pass by, without parsing them: parsing takes thirty times as long.
+
+A ``<`` that stands in a tag or a text is written ``&lt;``, so the name of an element behind one is an element. Only
+comments and CDATA sections could hold another; OpenClinica writes neither.
+
+    tally = Tally()
+    tally.take(chunk)    for each chunk
+    tally.counts         {"participants": 12, "events": 60, …}
+"""
+
+from __future__ import annotations
+
+#: What is counted, by the name of its table. ``ItemData`` stands for the typed ``ItemDataString`` and its like, too.
+ELEMENTS = {
+    "participants": b"<SubjectData",
+    "events": b"<StudyEventData",
+    "forms": b"<FormData",
+    "item_groups": b"<ItemGroupData",
+    "items": b"<ItemData",
+}
+LONGEST = max(map(len, ELEMENTS.values()))
+END_BYTES = 64  #: of a document in which its last tag stands
+
+
+class Tally:
+    """Counts elements in chunks that may be cut anywhere, and remembers how the document ends."""
+
+    def __init__(self) -> None:
+        self.counts = dict.fromkeys(ELEMENTS, 0)
+        self._end = b""
+
+    def take(self, chunk: bytes) -> None:
+        """Count what begins in a chunk, or across its border with the one before."""
+        border = self._end[1 - LONGEST :] + chunk[: LONGEST - 1]
+        before = len(border) - len(chunk[: LONGEST - 1])
+        for name, tag in ELEMENTS.items():
+            self.counts[name] += chunk.count(tag)
+            at = border.find(tag, max(0, before - len(tag) + 1), before + len(tag) - 1)
+            self.counts[name] += at >= 0
+        self._end = (self._end + chunk)[-END_BYTES:] if len(chunk) < END_BYTES else chunk[-END_BYTES:]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the last tag that was taken ends the document."""
+        return self._end.rstrip(b" \t\r\n").endswith(b"</ODM>")
