@@ -22,6 +22,7 @@ from airflow_provider_openclinica.errors import ConfigurationError
 
 DEFAULT_PATH = "/OpenClinica"  #: where the web application stands on every hosted server
 DEFAULT_TIMEOUT = 300.0  #: seconds; an import is parsed whole before it is answered
+API_PATH = "/pages/auth/api"  #: what all paths of the API are relative to, below the study URL
 IMPORT_PATHS = ("import/xml", "import")  #: as documented since 2022, and as the servers of 2020 have it
 
 _HOSTED = re.compile(r"(?P<subdomain>[a-z0-9-]+)(\.eu)?\.openclinica\.io")
@@ -55,7 +56,7 @@ class ServerSettings:
     @property
     def api_url(self) -> str:
         """The address under which every call lives, without a trailing slash."""
-        return f"{self.study_url}/pages/auth/api"
+        return self.study_url + API_PATH
 
     @classmethod
     def from_parts(

@@ -5,7 +5,7 @@ Any endpoint may fail in any of these shapes (docs/protocol.md, answers):
     P  a bare code, with any status, 200 included; a parser's message may follow on the next lines
     J  ``{"message": "errorCode.x", "params": {"studyOid": "S_JUNO", "siteOid": null}}``
     V  ``{"message": "VALIDATION FAILED", "errors": [{"code": "errorCode.x", "message": "…"}]}``
-    H  status 400, no body, an English sentence in the header ``X-runtimeApp-error``
+    H  status 400, no body, an English sentence in the header ``X-runtimeApp-error``; extracts have it as their body
 
 and besides as a page of HTML (a log-in page even comes with 200), as a redirect, or as a status alone.
 
@@ -65,7 +65,7 @@ class Answer:
     @property
     def raw_code(self) -> str:
         """The server's code as it spells it, ``errorCode.`` included; ``""`` where there is none."""
-        return self._bare_code or self._json_code or self._header_code
+        return self._bare_code or self._json_code or self._sentence_code
 
     @property
     def code(self) -> str | None:
@@ -78,6 +78,16 @@ class Answer:
         if "text/html" in self.headers.get("Content-Type", "").casefold():
             return True
         return self.body[:256].lstrip("\ufeff \t\r\n").casefold().startswith(("<!doctype html", "<html"))
+
+    @property
+    def is_absent(self) -> bool:
+        """Does nothing listen there? OpenClinica's own refusals with 404 carry a code."""
+        return self.status in {404, 405} and self.code is None
+
+    @property
+    def is_breakdown(self) -> bool:
+        """Did the server fail inside? It is also how it refuses some questions, so what it means depends on those."""
+        return self.status == 500 and self.code is None
 
     @property
     def json(self) -> Any:
@@ -100,15 +110,19 @@ class Answer:
         return ""
 
     @property
-    def _header_code(self) -> str:
+    def _sentence_code(self) -> str:
         sentence = self.headers.get("X-runtimeApp-error", "").strip()
-        return _code_in(sentence) or _CODE_OF_SENTENCE.get(sentence.casefold().rstrip("."), "")
+        return _code_in(sentence) or _code_of(sentence) or _code_of(self.body.strip())
 
 
 def _code_in(text: str) -> str:
     """Return the code if the text is one, without what may follow it: a user's file name, for one."""
     token = TOKEN.fullmatch(text.strip().strip('"'))
     return token["prefix"] + token["name"] if token else ""
+
+
+def _code_of(sentence: str) -> str:
+    return _CODE_OF_SENTENCE.get(sentence.casefold().rstrip("."), "")
 
 
 #: What a status means where no code says more: error class, meaning, next step ("" leaves the class's own).

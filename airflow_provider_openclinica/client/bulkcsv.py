@@ -151,7 +151,7 @@ def check(path: Path, layout: Layout, *, max_characters: int = SAFE_CHARACTERS) 
             if table.broken:
                 found.add(table.broken)
             elif not checker.rows and not found.errors:
-                found.add(Problem(f"the file has no {layout.name}, only a header"))
+                found.add(Problem(f"no {layout.name} below the header: nothing is sent", severity="warning"))
     return found.listed()
 
 
@@ -166,7 +166,7 @@ def rows(path: Path, layout: Layout) -> Iterator[Row]:
 def split(path: Path, layout: Layout, folder: Path, *, max_characters: int = SAFE_CHARACTERS) -> list[CsvPart]:
     """Write the rows of a file in which `check` has found no error, in files that OpenClinica reads to their end.
 
-    The same file gives the same parts, byte for byte: ``part-0001.csv`` and so on.
+    The same file gives the same parts, byte for byte: ``part-0001.csv`` and so on. One without rows gives none.
 
     :param max_characters: of each part, its header included; counted in bytes, which are never fewer.
     """
@@ -189,7 +189,8 @@ def split(path: Path, layout: Layout, folder: Path, *, max_characters: int = SAF
             lines, size = [], len(header)
         lines.append(line)
         size += len(line)
-    write()
+    if lines:
+        write()
     return parts
 
 

@@ -18,11 +18,16 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_openclinica.client.addresses import api_path
 from airflow_provider_openclinica.client.answers import raise_for
+from airflow_provider_openclinica.client.casebooks import Casebooks
 from airflow_provider_openclinica.client.clinicaldata import ClinicalData
+from airflow_provider_openclinica.client.contacts import Contacts
 from airflow_provider_openclinica.client.events import Events
+from airflow_provider_openclinica.client.extracts import Extracts
 from airflow_provider_openclinica.client.http import Http
 from airflow_provider_openclinica.client.jobs import Jobs
 from airflow_provider_openclinica.client.participants import Participants
+from airflow_provider_openclinica.client.participate import Participate
+from airflow_provider_openclinica.client.sdv import Sdv
 from airflow_provider_openclinica.client.studies import Studies
 from airflow_provider_openclinica.errors import ConfigurationError, RoleError, UnexpectedAnswerError
 
@@ -53,7 +58,12 @@ class OpenClinicaClient:
         self.jobs = Jobs(self._http, settings.study_url)
         self.studies = Studies(self._http)
         self.participants = Participants(self._http)
+        self.contacts = Contacts(self._http, tokens)
+        self.casebooks = Casebooks(self._http)
+        self.participate = Participate(self._http)
         self.events = Events(self._http)
+        self.extracts = Extracts(self._http)
+        self.sdv = Sdv(self._http)
 
     def check(self) -> None:
         """Make one authenticated call that needs no study: ask for the log of a job that nobody has.

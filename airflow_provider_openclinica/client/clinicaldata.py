@@ -1,24 +1,29 @@
-"""Clinical data: hand in a file of it as CDISC ODM.
+"""Clinical data, as CDISC ODM: hand in a file of them, and retrieve them.
 
-Which of two paths a server has can only be found out by trying (docs/protocol.md, import). It is then kept beside the
-token, so that one file a host, and no more, goes to the wrong place.
+Which of two paths for files a server has can only be found out by trying (docs/protocol.md, import). It is then kept
+beside the token, so that one file a host, and no more, goes to the wrong place.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_openclinica.client.addresses import IMPORT_PATHS, ServerSettings, api_path
+from airflow_provider_openclinica.client.http import JSON_UTF8, XML_UTF8
 from airflow_provider_openclinica.client.jobs import job_uuid_in
-from airflow_provider_openclinica.errors import NotAvailableError
+from airflow_provider_openclinica.client.retrieval import check_selectors, flags, raise_unless_retrieved
+from airflow_provider_openclinica.errors import ConfigurationError, NotAvailableError
 
 if TYPE_CHECKING:
-    from airflow_provider_openclinica.client.answers import Answer
-    from airflow_provider_openclinica.client.http import Http
+    from collections.abc import Iterator
+
+    from airflow_provider_openclinica.client.http import Http, StreamedAnswer
     from airflow_provider_openclinica.client.tokens import TokenManager
     from airflow_provider_openclinica.client.uploads import Upload
 
 REMEMBERED_AS = "import_path"  #: the fact about a host that is kept beside its token
+_ACCEPT = {"xml": XML_UTF8, "json": JSON_UTF8}
 
 
 class ClinicalData:
@@ -51,7 +56,7 @@ class ClinicalData:
         for import_path in self._import_paths():
             path = api_path("clinicaldata", *import_path.split("/"))
             answer = self._http.submit(path, parts, doing="the import", study=study)
-            if not _is_absent(answer):
+            if not answer.is_absent:
                 self._tokens.remember(REMEMBERED_AS, import_path)
                 return job_uuid_in(answer, "the import", study=study)
         raise NotAvailableError(
@@ -62,14 +67,64 @@ class ClinicalData:
             "/OpenClinica or so.",
         )
 
+    @contextmanager
+    def retrieve(
+        self,
+        study_oid: str,
+        *,
+        participant: str = "*",
+        event: str = "*",
+        form: str = "*",
+        format: Literal["xml", "json"] = "xml",  # noqa: A002 - the word that everybody has for it
+        include_metadata: bool = False,
+        include_clinical_data: bool = True,
+        include_audits: bool = False,
+        include_queries: bool = False,
+        show_archived: bool = False,
+    ) -> Iterator[StreamedAnswer]:
+        """Retrieve data of a study as ODM; ``with`` holds the connection open while ``chunks()`` hands it over.
+
+        A document without ``ClinicalData`` means no data, or no role in the study: the server tells neither apart. It
+        may not be well-formed, and its prolog may name another encoding than ``charset``: ``odm.read`` copes with all
+        that. XML is the better choice: as JSON, dates come rewritten.
+
+        :param study_oid: OID of the study, or of one of its sites; letter case matters.
+        :param participant: participant OID or ID; ``*`` for all, and then event and form are ``*``, too.
+        :param event: OID of an event, ``SE_VISIT[2]`` for one occurrence, several divided by commas; ``*`` for all.
+        :param form: OID of the first version that was ever published of a form, of one event. Nothing lists these, so
+            better leave it at ``*``, and pick the form out of what comes.
+        :param format: ``xml`` or ``json``.
+        :param include_metadata: what the study consists of.
+        :param include_clinical_data: ``False`` leaves the data out.
+        :param include_audits: who changed what when.
+        :param include_queries: queries and other notes.
+        :param show_archived: what was removed or archived, too. Removed participants are always there.
+        :raises ConfigurationError: such selectors together would find nothing.
+        :raises ServerUnavailableError: status 500, also for a study or a participant that is not there; or the server
+            is down.
+
+        docs/protocol.md, clinical data.
+        """
+        check_selectors(participant, event, form)
+        if format not in _ACCEPT:
+            raise ConfigurationError("format is neither 'xml' nor 'json'")
+        doing = "the clinical data"
+        wanted = flags(
+            metadata=include_metadata,
+            data=include_clinical_data,
+            audits=include_audits,
+            queries=include_queries,
+            archived=show_archived,
+        )
+        path = api_path("clinicaldata", study_oid, participant, event, form)
+        accept = _ACCEPT[format]
+        with self._http.stream(path, doing=doing, params=wanted, accept=accept, study=study_oid) as streamed:
+            raise_unless_retrieved(streamed.answer, doing, study=study_oid)
+            yield streamed
+
     def _import_paths(self) -> list[str]:
         """Return what to try: what the connection says and nothing else, or both, the one that worked last first."""
         if self._settings.import_path:
             return [self._settings.import_path]
         remembered = self._tokens.recall(REMEMBERED_AS)
         return sorted(IMPORT_PATHS, key=lambda path: path != remembered)
-
-
-def _is_absent(answer: Answer) -> bool:
-    """Tell whether nothing listens there; OpenClinica's own refusals with 404 carry a code."""
-    return answer.status in {404, 405} and answer.code is None

@@ -205,6 +205,7 @@ CODES: tuple[Code, ...] = (
         "the event cannot go from its present status to this one",
         NotAvailableError,
         ("eventStatusTransitionNotAllowed", "eventStatusTransitionNotAvailable"),
+        "Compare with the status that the event has: docs/protocol.md, events, tells what may follow what.",
     ),
     # Rows of an import: participants and events
     Code("subjectDataMissing", "the file names no participant at all", FileError),

@@ -30,8 +30,8 @@ OF_NEWER_SERVERS = frozenset({"locked", "not locked"})
 
 
 def normalised(status: str) -> str:
-    """Return a status as requests spell it: in lower case, with single blanks and no underscores."""
-    return " ".join(status.replace("_", " ").lower().split())
+    """Return a status as requests spell it: in lower case, with single blanks for underscores and hyphens."""
+    return " ".join(status.replace("_", " ").replace("-", " ").lower().split())
 
 
 def fault_of(status: str) -> str:

@@ -2,7 +2,7 @@
 
     http.get(path, doing="the job list")          the answer to a question; asked again where that may help
     http.stream(path, doing="the log of a job")   the same, for an answer that may be a file
-    http.submit(path, parts, doing="the import")  a form, taken by the server at most once
+    http.submit(path, parts, doing="the import")  a form, or an object, taken by the server at most once
     http.send_json("POST", path, body, doing=…)   a small object, where sending it twice does no harm
     http.delete(path, doing="the deletion")       repeated as a question is: what is gone stays gone
 
@@ -14,7 +14,8 @@ What may be sent again (docs/protocol.md, retries):
             connection in time); 429, which a gateway answers before OpenClinica reads a form; 503 with ``Retry-After``,
             by which a server says that it did not begin. A 503 without one promises nothing: some gateways send it for
             a server that fell silent halfway.
-    all     after 401, once, with another token: the filter that checks it stands before everything else
+    all     after 401, once, with another token: the filter that checks it stands before everything else. Not where
+            OpenClinica itself says 401 for a role that does not suffice, in its own words (docs/protocol.md, extracts)
 
 Whatever else a submit ends in, a 5xx without OpenClinica's code included, leaves open whether a job exists, and is an
 AmbiguousSubmitError. Redirects, and statuses that these rules speak of, are raised as errors; any other answer is the
@@ -28,6 +29,7 @@ import time
 import weakref
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from email.message import Message
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -37,7 +39,7 @@ from requests.utils import get_encoding_from_headers
 from airflow_provider_openclinica.client.answers import Answer, error_in
 from airflow_provider_openclinica.client.retries import PATIENCE_SECONDS, Tries
 from airflow_provider_openclinica.client.transport import CONNECT_SECONDS, Bearer, new_session, transport_error
-from airflow_provider_openclinica.client.uploads import MultipartBody
+from airflow_provider_openclinica.client.uploads import JsonBody, MultipartBody
 from airflow_provider_openclinica.errors import (
     AmbiguousSubmitError,
     CredentialsError,
@@ -95,6 +97,13 @@ class StreamedAnswer:
         self._rest: Iterator[bytes] = response.iter_content(_CHUNK)
         self._head = b"" if "Content-Disposition" in response.headers else self._read_head(most)
         self.answer = Answer(response.status_code, response.headers, _decode(self._head[:most], response))
+
+    @property
+    def charset(self) -> str:
+        """How the body is encoded, as the server says it, in lower case; ``""`` where it says nothing."""
+        content_type = Message()
+        content_type["Content-Type"] = self.answer.headers.get("Content-Type", "")
+        return content_type.get_content_charset("")
 
     def _read_head(self, most: int) -> bytes:
         head = bytearray()
@@ -202,7 +211,7 @@ class Http:
     def submit(
         self,
         path: str,
-        parts: Mapping[str, Upload],
+        parts: Mapping[str, Upload] | JsonBody,
         *,
         doing: str,
         params: Mapping[str, str] | None = None,
@@ -215,7 +224,7 @@ class Http:
         again, and nobody could tell whether the form had arrived.
 
         :param path: below the API address, from `addresses.api_path`.
-        :param parts: name in the form -> file; streamed, in constant memory.
+        :param parts: name in the form -> file, streamed in constant memory; or a small object that is no form.
         :param doing: what is submitted, as a noun that can follow "OpenClinica refused".
         :param params: query parameters.
         :param study: OID of the study concerned, for errors.
@@ -228,7 +237,8 @@ class Http:
         about = _About(doing=doing, study=study, site=site)
 
         def send(token: str) -> StreamedAnswer:
-            with MultipartBody(parts) as body, new_session(self._settings) as session:
+            unsent = parts if isinstance(parts, JsonBody) else MultipartBody(parts)
+            with unsent as body, new_session(self._settings) as session:
                 session.cookies = self._session().cookies
                 try:
                     headers = {"Accept": JSON_UTF8, "Content-Type": body.content_type}
@@ -249,7 +259,7 @@ class Http:
         self,
         method: str,
         path: str,
-        body: Mapping[str, str],
+        body: Mapping[str, str] | None,
         *,
         doing: str,
         params: Mapping[str, str] | None = None,
@@ -258,8 +268,8 @@ class Http:
     ) -> Answer:
         """Send a small object that may arrive twice, and return the answer. Parameters and errors are those of `get`.
 
-        :param method: ``POST`` or ``PUT``.
-        :param body: a JSON object.
+        :param method: ``POST`` or ``PUT``, or ``GET`` of a call that servers have by different methods.
+        :param body: a JSON object; None for calls that take none.
         """
         about = _About(doing=doing, study=study, site=site)
         with closing(self._ask(path, params, JSON_UTF8, HEAD_BYTES, about, method=method, body=body)) as streamed:
@@ -311,14 +321,14 @@ class Http:
                     raise
                 continue
             answer = streamed.answer
-            if answer.status == 401 and not renewed:
+            if _is_refused_token(answer) and not renewed:
                 streamed.close()
                 token, renewed = self._tokens.renew(token), True
             elif may_repeat(answer):
                 streamed.close()
                 if not tries.wait(answer.headers.get("Retry-After")):
                     raise about.failure(answer)
-            elif answer.status == 401 or 300 <= answer.status < 400:
+            elif _is_refused_token(answer) or 300 <= answer.status < 400:
                 streamed.close()
                 raise about.failure(answer)
             else:
@@ -336,7 +346,7 @@ class Http:
             **request,
         )
 
-    def _submit_error(self, error: OSError, body: MultipartBody, about: _About) -> Exception:
+    def _submit_error(self, error: OSError, body: MultipartBody | JsonBody, about: _About) -> Exception:
         """Tell a file that could not be read, a form that never left, and one of which nobody knows, apart."""
         if body.failure:
             return body.failure
@@ -358,6 +368,11 @@ class Http:
             with self._adding:
                 self._sessions.add(session)
         return session
+
+
+def _is_refused_token(answer: Answer) -> bool:
+    """Tell a token that is refused from an account that is: of that, no new token makes another."""
+    return answer.status == 401 and answer.code != "nosufficientprivileges"
 
 
 def _is_busy(answer: Answer) -> bool:

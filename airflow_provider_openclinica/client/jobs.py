@@ -195,7 +195,7 @@ class Jobs:
             answer = streamed.answer
             if job_state(answer) is not JobState.FINISHED:
                 raise_for(answer, "the log of a job", job=uuid)  # every other state is a failure here
-            yield JobFile(_file_name(answer.headers["Content-Disposition"]) or f"{uuid}.csv", streamed)
+            yield JobFile(file_name_in(answer.headers["Content-Disposition"]) or f"{uuid}.csv", streamed)
 
     def list(self, study_oid: str, site_oid: str | None = None) -> builtins.list[ListedJob]:
         """List the jobs of a study with those of its sites, or of one site; in no particular order.
@@ -215,14 +215,14 @@ class Jobs:
         doing, site = "the job list", site_oid or ""
         path = api_path("studies", study_oid, *(("sites", site) if site else ()), "jobs")
         answer = self._http.get(path, doing=doing, most=LIST_BYTES, study=study_oid, site=site)
-        if answer.code is None and answer.status in {404, 405}:
+        if answer.is_absent:
             raise NotAvailableError(
                 "This OpenClinica has no job list",
                 study=study_oid,
                 site=site,
                 next_step="Look at its Bulk Actions Log on the web page instead.",
             )
-        if answer.code is None and answer.status == 500:
+        if answer.is_breakdown:
             raise RoleError(
                 f"OpenClinica failed at {doing}",
                 study=study_oid,
@@ -253,14 +253,14 @@ class Jobs:
         """
         doing = "the deletion of a job"
         answer = self._http.delete(api_path("jobs", uuid), doing=doing, job=uuid)
-        if answer.code is None and answer.status in {404, 405}:
+        if answer.is_absent:
             raise NotAvailableError(
                 "This OpenClinica deletes no jobs",
                 job=uuid,
                 status=answer.status,
                 next_step="Delete it in the Bulk Actions Log on the web page.",
             )
-        if answer.code is None and answer.status == 500 and self.state(uuid) is JobState.UNKNOWN:
+        if answer.is_breakdown and self.state(uuid) is JobState.UNKNOWN:
             raise JobUnknownError("OpenClinica failed to delete a job that it does not know", job=uuid)
         raise_for(answer, doing, job=uuid)
 
@@ -299,7 +299,7 @@ def moment_of(written: object) -> datetime | None:
     return None
 
 
-def _file_name(disposition: str) -> str:
+def file_name_in(disposition: str) -> str:
     """Read the name out of ``Content-Disposition``, where it stands percent-encoded, and keep what is safe on disks."""
     found = _FILE_NAME.search(disposition)
     name = re.split(r"[/\\]", unquote(found["name"]))[-1] if found else ""

@@ -1,36 +1,30 @@
-"""Studies: which sites a study has.
+"""Studies: what a study consists of, and which sites it has.
 
-OpenClinica has no list of them for ordinary accounts. They stand in the study's metadata, of which they are a small
+    client.studies.metadata(study_oid)    its events, forms, items and choices, as ODM
+    client.studies.sites(study_oid)       the OIDs of its sites
+
+OpenClinica has no list of sites for ordinary accounts. They stand in the study's metadata, of which they are a small
 part, so the document is read while it arrives and forgotten at once (docs/protocol.md, studies).
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lxml import etree
 
 from airflow_provider_openclinica.client.addresses import api_path
-from airflow_provider_openclinica.client.answers import raise_for
 from airflow_provider_openclinica.client.http import XML_UTF8
+from airflow_provider_openclinica.client.retrieval import flags, raise_unless_retrieved
 from airflow_provider_openclinica.errors import NotFoundError, UnexpectedAnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from airflow_provider_openclinica.client.http import Http
+    from airflow_provider_openclinica.client.http import Http, StreamedAnswer
 
-#: Every flag is sent, in both spellings, since documented and real defaults differ.
-_METADATA_ONLY = {
-    "includeMetadata": "y",
-    "clinicaldata": "n",
-    "clinicalData": "n",
-    "includeDNs": "n",
-    "includeDN": "n",
-    "includeAudits": "n",
-    "showArchived": "n",
-    "links": "n",
-}
+_METADATA_ONLY = flags(metadata=True, data=False)
 
 
 class Studies:
@@ -38,6 +32,25 @@ class Studies:
 
     def __init__(self, http: Http) -> None:
         self._http = http
+
+    @contextmanager
+    def metadata(self, study_oid: str) -> Iterator[StreamedAnswer]:
+        """Ask for a study's metadata; ``with`` holds the connection open while ``chunks()`` hands the document over.
+
+        ODM XML without clinical data, encoded as ``charset`` says; ``odm.metadata`` reads it. At its end, in
+        ``AdminData``, stand names of users. Any role in the study will do. The server builds it anew for each call,
+        which takes seconds.
+
+        :param study_oid: OID of the study, whose sites it then tells too, or of a site; letter case matters.
+        :raises ServerUnavailableError: status 500, also for a study that does not exist.
+
+        docs/protocol.md, studies.
+        """
+        doing = "the metadata of a study"
+        path = api_path("clinicaldata", study_oid, "*", "*", "*")
+        with self._http.stream(path, doing=doing, params=_METADATA_ONLY, accept=XML_UTF8, study=study_oid) as streamed:
+            raise_unless_retrieved(streamed.answer, doing, study=study_oid)
+            yield streamed
 
     def sites(self, study_oid: str) -> list[str]:
         """List the OIDs of a study's sites, in the order of its metadata; empty for a site.
@@ -49,10 +62,7 @@ class Studies:
         :raises ServerUnavailableError: status 500, also for a study that does not exist; or the connection broke.
         :raises UnexpectedAnswerError: what came is no ODM.
         """
-        doing = "the metadata of a study"
-        path = api_path("clinicaldata", study_oid, "*", "*", "*")
-        with self._http.stream(path, doing=doing, params=_METADATA_ONLY, accept=XML_UTF8, study=study_oid) as streamed:
-            raise_for(streamed.answer, doing, study=study_oid)
+        with self.metadata(study_oid) as streamed:
             oids = _study_oids(streamed.chunks(), study_oid)
         sites = [oid for oid in oids if oid.casefold() != study_oid.casefold()]
         if len(sites) == len(oids):

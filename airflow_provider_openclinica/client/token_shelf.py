@@ -140,8 +140,8 @@ class FileShelf:
     def __init__(self, folder: Path, server: str) -> None:
         self._folder, self._lock_name = folder, f"{server}.lock"
 
-    def read(self, name: str) -> str:
-        """Return the text of that name; ``""`` where there is none."""
+    def read(self, name: str, *, most: int = MOST_BYTES) -> str:
+        """Return the text of that name, cut after so many bytes; ``""`` where there is none."""
         with self._refusals():
             self._check_folder()
             try:
@@ -149,7 +149,7 @@ class FileShelf:
             except FileNotFoundError:
                 return ""
             with os.fdopen(descriptor, "rb") as file:
-                return file.read(MOST_BYTES).decode("utf-8", "replace")
+                return file.read(most).decode("utf-8", "replace")
 
     def write(self, name: str, text: str) -> None:
         """Replace the file of that name in one step, so that no reader ever sees half of it."""

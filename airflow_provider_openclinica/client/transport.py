@@ -9,11 +9,12 @@ own would be replaced by what a ``.netrc`` holds for the host (docs/protocol.md,
     transport_error(error, doing, host)   the error to raise for what requests raised
 
 requests and urllib3 quote addresses in their exceptions, and an address can name a participant. So raise ours
-``from None``.
+``from None``. What urllib3 would log of such an address is dropped, at level DEBUG too.
 """
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 from http.cookiejar import DefaultCookiePolicy
@@ -28,6 +29,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ReadTimeoutError
 
 from airflow_provider_openclinica import __version__
+from airflow_provider_openclinica.client.addresses import API_PATH
 from airflow_provider_openclinica.errors import ConfigurationError, OpenClinicaError, ServerUnavailableError
 
 if TYPE_CHECKING:
@@ -39,6 +41,17 @@ CONNECT_SECONDS = 10.0  #: how long a host may take to accept a connection
 SENDING_SECONDS = 300.0  #: how long it may then leave unread what is sent to it
 SENDING_BLOCK = 128 << 10  #: bytes of a file that are handed to the socket at once
 USER_AGENT = f"airflow-provider-openclinica/{__version__}"  #: without one, OpenClinica cannot serve files
+
+
+class _WithoutOurs(logging.Filter):
+    """Drop the lines that quote an address of the API, of whichever server; those of other libraries go on."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return API_PATH not in record.getMessage()
+
+
+for _name in ("urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry"):
+    logging.getLogger(_name).addFilter(_WithoutOurs())
 
 
 class Bearer(AuthBase):
@@ -100,7 +113,9 @@ class _Adapter(HTTPAdapter):
 def new_session(settings: ServerSettings) -> requests.Session:
     """Return a session for one thread; the caller closes it."""
     session = _Session()
-    session.headers = CaseInsensitiveDict({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
+    session.headers = CaseInsensitiveDict(
+        {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Accept-Language": "en-US"}  # it names months
+    )
     for scheme in ("https://", "http://"):
         session.mount(scheme, _Adapter(pool_connections=1, pool_maxsize=1))
     if not settings.keep_cookies:

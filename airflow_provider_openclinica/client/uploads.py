@@ -3,6 +3,7 @@
     upload_file(path, name="labs.xml")           from a disk
     upload_from(opener, name="labs.xml")         from anything that can be opened to read bytes
     MultipartBody({"file": upload})              the body of a form, in constant memory
+    JsonBody({"subjectKey": …})                  a small object that may arrive once only
 
 The name matters: OpenClinica keeps it with the job, so it is what a lost job is found by (docs/protocol.md, uploads).
 The digest goes into the record of the task, so bytes that changed since are never sent to their end.
@@ -11,6 +12,8 @@ The digest goes into the record of the task, so bytes that changed since are nev
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import re
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -112,6 +115,30 @@ class MultipartBody:
         except (OSError, FileError) as error:
             self.failure = error
             raise
+        self.begun = self.begun or bool(block)
+        return block
+
+
+class JsonBody:
+    """A JSON object as a body that tells, as `MultipartBody` does, whether any of it was handed out."""
+
+    content_type = "application/json"
+    failure: Exception | None = None  #: always: nothing has to be read from elsewhere
+
+    def __init__(self, fields: Mapping[str, str | bool]) -> None:
+        self._encoded = json.dumps(fields).encode("ascii")
+        self.len = len(self._encoded)
+
+    def __enter__(self) -> Self:
+        self._stream, self.begun = io.BytesIO(self._encoded), False
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes; what is read here counts as sent."""
+        block = self._stream.read(size)
         self.begun = self.begun or bool(block)
         return block
 

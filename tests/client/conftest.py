@@ -108,6 +108,13 @@ class Wire:
     def will(self, *scripts: Script) -> None:
         self.scripts.extend(scripts)
 
+    def heard(self, number: int = 1) -> bool:
+        """Wait until that many requests were read: a client may give up before a slow machine has read one."""
+        deadline = time.monotonic() + 20
+        while len(self.requests) < number and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return len(self.requests) == number
+
     def close(self) -> None:
         with suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
@@ -188,7 +195,7 @@ def drop_in_the_body(peer: Peer) -> None:
 
 def fall_silent(peer: Peer) -> None:
     peer.read()
-    time.sleep(2)
+    peer.reader.peek(1)  # until the client hangs up
 
 
 def jwt(number: int, seconds: float = 14_400) -> str:

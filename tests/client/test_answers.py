@@ -74,6 +74,9 @@ def of_shape_j(code: str, study: str | None = "S_JUNO", site: str | None = "S_NO
             id="sentence-in-a-header",
         ),
         pytest.param("", {"X-runtimeApp-error": "Zoe Xu is on leave"}, None, "", id="unknown-sentence-in-a-header"),
+        pytest.param(
+            "Insufficient privileges.", {}, "nosufficientprivileges", "noSufficientPrivileges", id="sentence-as-body"
+        ),
         pytest.param("job uuid: 6c325687-c3c3-41f6-9b98-154ef3352cb1", {}, None, "", id="a-job"),
         pytest.param(PAGE, HTML, None, "", id="a-page"),
         pytest.param("[]", {}, None, "", id="an-empty-list"),
@@ -206,3 +209,22 @@ def test_json_of_any_form_is_survived(content):
 
 def test_json_that_nests_without_end_is_no_json():
     assert Answer(400, {}, "[" * 60_000).json is None
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "absent", "breakdown"),
+    [
+        pytest.param(404, PAGE, True, False, id="no-such-address"),
+        pytest.param(405, "", True, False, id="not-by-this-method"),
+        pytest.param(404, "errorCode.studyNotExist", False, False, id="404-with-a-code"),
+        pytest.param(500, PAGE, False, True, id="a-page-of-500"),
+        pytest.param(500, "errorCode.studyNotExist", False, False, id="500-with-a-code"),
+        pytest.param(200, "", False, False, id="200"),
+        pytest.param(503, PAGE, False, False, id="503"),
+    ],
+)
+def test_what_has_no_code_tells_a_call_that_is_not_there_from_one_that_broke(
+    status: int, body: str, absent: bool, breakdown: bool
+) -> None:
+    answer = Answer(status, HTML, body)
+    assert (answer.is_absent, answer.is_breakdown) == (absent, breakdown)

@@ -45,12 +45,19 @@ def file(tmp_path: Path) -> Callable[[str | bytes], Path]:
     return write
 
 
+@pytest.mark.parametrize("content", ["Key\n", "Key", "Key\n\n , \n"], ids=["a-header", "its-line-cut", "blank-lines"])
+def test_a_file_without_rows_is_worth_a_warning_and_makes_no_file(
+    file: Callable[[str | bytes], Path], tmp_path: Path, content: str
+) -> None:
+    (warning,) = check(file(content), LAYOUT)
+    assert (str(warning), warning.severity) == ("no things below the header: nothing is sent", "warning")
+    assert split(file(content), LAYOUT, tmp_path) == []
+
+
 @pytest.mark.parametrize(
     ("content", "problems"),
     [
         pytest.param("", ["line 1: the header has no column Key."], id="an-empty-file"),
-        pytest.param("Key\n", ["the file has no things, only a header"], id="a-header-alone"),
-        pytest.param("Key\n\n , \n", ["the file has no things, only a header"], id="blank-lines-alone"),
         pytest.param(
             "Key;Colour\nA;red\n",
             ["line 1: the header has no column Key. Cells are separated by commas, not semicolons."],

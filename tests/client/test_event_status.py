@@ -59,6 +59,7 @@ def test_what_the_table_does_not_tell_is_left_to_the_server(before: str, after: 
         pytest.param("DATA_ENTRY_STARTED", "data entry started", id="as-answers-spell-it"),
         pytest.param("Data Entry Started", "data entry started", id="as-people-spell-it"),
         pytest.param(" data  entry_started ", "data entry started", id="as-spreadsheets-spell-it"),
+        pytest.param("data-entry-started", "data entry started", id="as-programmers-spell-it"),
         pytest.param("SCHEDULED", "scheduled", id="one-word"),
         pytest.param("", "", id="nothing"),
     ],

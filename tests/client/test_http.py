@@ -197,10 +197,16 @@ def test_a_long_answer_that_is_no_file_shows_its_beginning_and_loses_nothing(htt
 
 @pytest.mark.parametrize("end", ["close", "reset"])
 def test_a_download_that_breaks_off_is_an_error_and_not_a_short_file(http, wire, end):
+    begun = threading.Event()
+
+    def read_all(streamed):
+        begun.set()
+        list(streamed.chunks())
+
     def break_off(peer):
         peer.read()
         peer.send(response(200, "a,b\n", Content_Disposition="attachment", Content_Length="400"))
-        time.sleep(0.1)
+        begun.wait(20)
         getattr(peer, end)()
 
     wire.will(break_off)
@@ -208,7 +214,7 @@ def test_a_download_that_breaks_off_is_an_error_and_not_a_short_file(http, wire,
         http.stream("/jobs/u/downloadFile", doing="the log of a job", job="6c32") as streamed,
         pytest.raises(ServerUnavailableError, match=r"in the middle of the log of a job \(job 6c32\)"),
     ):
-        list(streamed.chunks())
+        read_all(streamed)
 
 
 # Asking again
@@ -328,6 +334,12 @@ def test_a_second_refusal_is_final(http, wire, token_server, call):
     assert len(token_server.requests) == 2
 
 
+@pytest.mark.parametrize("body", ["Insufficient privileges.", "insufficient privileges"])
+def test_a_role_that_does_not_suffice_costs_no_token(http, wire, token_server, body):
+    wire.will(answer(401, body))
+    assert (ask(http).status, len(wire.requests), len(token_server.requests)) == (401, 1, 1)
+
+
 def test_no_error_shows_the_token_or_the_path(http, wire):
     wire.will(*[drop_after_reading] * 10)
     participant = "_".join(("SS", "ANN"))  # a traceback shows this line
@@ -426,6 +438,7 @@ def test_a_submit_that_meets_silence_is_ambiguous(client_with, wire):
     wire.will(fall_silent, TAKEN)
     with pytest.raises(AmbiguousSubmitError, match="silent"):
         submit(client_with(request_timeout=0.05)._http)
+    assert wire.heard(1)
     assert len(wire.scripts) == 1
 
 
@@ -455,13 +468,17 @@ def test_a_submit_with_a_code_for_an_answer_is_the_callers_to_judge(http, wire, 
 
 
 def test_a_kept_connection_that_the_server_closed_makes_no_submit_ambiguous(http, wire):
+    closed = threading.Event()
+
     def answer_and_hang_up(peer):
         answer(200, "[]")(peer)
         peer.close()
+        closed.set()
 
     wire.will(answer_and_hang_up, TAKEN)
     ask(http)
-    time.sleep(0.05)
+    assert closed.wait(20)
+    time.sleep(0.05)  # what loopback needs to tell the client
     assert submit(http).body == "job uuid: x"
     assert [request.connection for request in wire.requests] == [1, 2]
 
@@ -509,16 +526,16 @@ def test_each_thread_has_a_connection_of_its_own_and_close_closes_all(http, wire
     def poll():
         ask(http)
         ask(http)
-        both.wait(5)
-        done.wait(5)
+        both.wait(60)
+        done.wait(60)
 
     other = threading.Thread(target=poll)
     other.start()
-    both.wait(5)
+    both.wait(60)
     ask(http)
     assert wire.connections == 2
     http.close()
     done.set()
-    other.join(5)
+    other.join(60)
     ask(http)
     assert wire.connections == 3

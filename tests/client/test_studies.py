@@ -16,6 +16,13 @@ def metadata(*oids: str, inside: str = "<MetaDataVersion/>") -> str:
     return ODM.format("".join(f'<Study OID="{oid}">{inside}</Study>' for oid in oids))
 
 
+def test_metadata_are_streamed_with_their_charset(client, wire):
+    document = metadata("S_JUNO", inside='<MetaDataVersion Name="ä"/>').encode("latin-1")
+    wire.will(answer(200, document, Content_Type="application/xml;charset=ISO-8859-1"))
+    with client.studies.metadata("S_JUNO") as streamed:
+        assert (streamed.charset, b"".join(streamed.chunks())) == ("iso-8859-1", document)
+
+
 def test_sites_are_the_studies_in_the_metadata_that_are_not_the_study_itself(client, wire):
     wire.will(answer(200, metadata("S_JUNO", "S_BOSTON", "S_LEIDEN", "S_BOSTON"), Content_Type="application/xml"))
     assert client.studies.sites("S_JUNO") == ["S_BOSTON", "S_LEIDEN"]
@@ -76,6 +83,12 @@ def test_a_document_with_entities_of_its_own_is_not_read(client, wire, tmp_path)
     wire.will(answer(200, document))
     with pytest.raises(UnexpectedAnswerError):
         client.studies.sites("S_JUNO")
+
+
+def test_a_study_that_is_not_there_may_be_what_500_means(client, wire):
+    wire.will(answer(500, "<html>"))
+    with pytest.raises(ServerUnavailableError, match="a study or a participant that it does not have"):
+        client.studies.sites("S_NONE")
 
 
 def test_memory_does_not_grow_with_the_metadata(client, wire):

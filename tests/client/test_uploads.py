@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_openclinica.client.uploads import MultipartBody, upload_file, upload_from
+from airflow_provider_openclinica.client.uploads import JsonBody, MultipartBody, upload_file, upload_from
 from airflow_provider_openclinica.errors import ConfigurationError, FileError
 
 
@@ -110,3 +110,16 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 4 << 20
+
+
+def test_an_object_knows_whether_any_of_it_was_handed_out():
+    body = JsonBody({"subjectKey": "Zoë"})
+    with body:
+        assert body.len == len(b'{"subjectKey": "Zo\\u00eb"}')
+        assert not body.begun
+        assert body.read(5) == b'{"sub'
+        assert body.begun
+    with body:
+        assert not body.begun
+        assert body.read() == b'{"subjectKey": "Zo\\u00eb"}'
+        assert body.read() == b""
