@@ -30,20 +30,39 @@ def get_provider_info() -> dict[str, object]:
             {
                 "integration-name": _INTEGRATION,
                 "python-modules": [
+                    f"{_PACKAGE}.operators.casebooks",
                     f"{_PACKAGE}.operators.clinicaldata",
+                    f"{_PACKAGE}.operators.contacts",
                     f"{_PACKAGE}.operators.events",
+                    f"{_PACKAGE}.operators.extracts",
                     f"{_PACKAGE}.operators.jobs",
                     f"{_PACKAGE}.operators.participants",
+                    f"{_PACKAGE}.operators.studies",
+                    f"{_PACKAGE}.operators.visits",
                 ],
             }
         ],
         "sensors": [
             {
                 "integration-name": _INTEGRATION,
-                "python-modules": [f"{_PACKAGE}.sensors.job_list", f"{_PACKAGE}.sensors.jobs"],
+                "python-modules": [
+                    f"{_PACKAGE}.sensors.clinicaldata",
+                    f"{_PACKAGE}.sensors.extracts",
+                    f"{_PACKAGE}.sensors.job_list",
+                    f"{_PACKAGE}.sensors.jobs",
+                ],
             }
         ],
-        "triggers": [{"integration-name": _INTEGRATION, "python-modules": [f"{_PACKAGE}.triggers.jobs"]}],
+        "triggers": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": [
+                    f"{_PACKAGE}.triggers.clinicaldata",
+                    f"{_PACKAGE}.triggers.extracts",
+                    f"{_PACKAGE}.triggers.jobs",
+                ],
+            }
+        ],
         "extra-links": [f"{_PACKAGE}.links.jobs.OpenClinicaJobLink"],
         "connection-types": [
             {

@@ -28,7 +28,9 @@ BENCHMARKS = (
     Benchmark("provider_import", "what the provider adds to `import airflow`", ("--quick",)),
     Benchmark("token_sharing", "processes that start cold at once, and what a warm read costs", ("--quick",)),
     Benchmark("normalise_odm", "an ODM file normalised, beside lxml copying it", ("--quick",)),
+    Benchmark("read_odm", "an ODM export read, beside lxml parsing it", ("--quick",)),
     Benchmark("read_log", "an import log read, beside Python's csv", ("100000",)),
+    Benchmark("bulk_rows", "participants and events in bulk, beside a bare loop", ("--quick",)),
     Benchmark("transfer", "a large file sent and fetched, beside curl", ("--quick",)),
 )
 

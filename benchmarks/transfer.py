@@ -95,7 +95,7 @@ def measure(direction: str, port: int, path: Path) -> None:
 
 def printed_by(command: list[str]) -> str:
     """Run a command; returns what it printed."""
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def compare(direction: str, port: int, path: Path, rounds: int) -> tuple[float, float, float]:

@@ -84,10 +84,12 @@ class RowsSource:
 
     :param rows: column -> value; a row may lack some.
     :param stem: see ``Source``.
+    :param columns: the header, should there be no rows.
     """
 
     rows: Sequence[Mapping[str, Any]]
     stem: str = "rows"
+    columns: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -96,7 +98,7 @@ class RowsSource:
 
     def copy_to(self, target: Path) -> None:
         """Write them, each with all columns that any of them has."""
-        columns = list(dict.fromkeys(str(name) for row in self.rows for name in row))
+        columns = list(dict.fromkeys(str(name) for row in self.rows for name in row)) or list(self.columns)
         write_rows(columns, ([row.get(name) for name in columns] for row in self.rows), target)
 
 
@@ -147,7 +149,7 @@ class BulkRequest:
 
 
 def prepare(request: BulkRequest, folder: Path, plan: Mapping[str, Any] | None = None) -> Prepared:
-    """Check rows, and cut them into files.
+    """Check rows, and cut them into files. Where there are none, there are no files, and nobody is asked anything.
 
     :param folder: empty; holds a copy of the rows and the files, which are personal data.
     :param plan: of an earlier try; while the rows are the same, OpenClinica is not asked again: it would answer with
@@ -160,12 +162,14 @@ def prepare(request: BulkRequest, folder: Path, plan: Mapping[str, Any] | None =
     request.source.copy_to(source)
     digest = _digest(source)
     refuse(request.source.name, check(source, request.layout, max_characters=request.max_characters))
-    if request.ask and (plan or {}).get("source_sha256") != digest:
-        refuse(request.source.name, request.ask(source))
     parts = split(source, request.layout, folder, max_characters=request.max_characters)
+    if parts and request.ask and (plan or {}).get("source_sha256") != digest:
+        refuse(request.source.name, request.ask(source))
     source.unlink()
     return Prepared(
-        [_outgoing(number, part, request) for number, part in enumerate(parts, 1)], {"source_sha256": digest}
+        [_outgoing(number, part, request) for number, part in enumerate(parts, 1)],
+        {"source_sha256": digest},
+        request.job_type,
     )
 
 

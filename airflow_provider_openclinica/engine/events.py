@@ -10,6 +10,7 @@ Reading fails closed: an event that is not exactly one of ours is never taken fo
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from airflow_provider_openclinica.engine.ticket import JobTicket
 from airflow_provider_openclinica.errors import OpenClinicaError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 VERSION = 1  #: of the layout; a triggerer may still run the one before
 
@@ -78,7 +79,7 @@ def write_event(
         "version": VERSION,
         "ticket": dict(ticket),
         "progress": dict(progress),
-        "error": None if error is None else _written(error),
+        "error": error_to_json(error),
     }
 
 
@@ -87,39 +88,55 @@ def read_event(event: Any) -> WatchEnded:
 
     :raises OpenClinicaError: it is something else; what, is not quoted.
     """
+    with reading(event):
+        ticket = JobTicket(**event["ticket"])
+        if not (isinstance(ticket.job_uuid, str) and ticket.job_uuid and isinstance(ticket.part, int)):
+            raise ValueError("no ticket")  # a dataclass takes any value
+        return WatchEnded(
+            ticket=ticket, progress=Progress.from_json(event["progress"]), error=error_from_json(event["error"])
+        )
+
+
+@contextmanager
+def reading(event: Any) -> Iterator[None]:
+    """Read an event inside of this, whatever it says.
+
+    :raises OpenClinicaError: it is not one of ours, or of another version.
+    """
     try:
-        return _read(event)
+        _check_version(event)
+        yield
     except (TypeError, ValueError, KeyError) as problem:
         raise OpenClinicaError(
             "The triggerer sent an event that is not one of ours",
-            next_step="Run the same version of this package on triggerer and workers, then clear the task: it finds "
-            "its job again.",
+            next_step="Run the same version of this package on triggerer and workers, then clear the task. A job that "
+            "was submitted is found again.",
         ) from problem
 
 
-def _read(event: Mapping[str, Any]) -> WatchEnded:
+def _check_version(event: Mapping[str, Any]) -> None:
     if event["version"] != VERSION:
         raise ValueError("another version")
-    ticket, error = JobTicket(**event["ticket"]), event["error"]
-    if not (isinstance(ticket.job_uuid, str) and ticket.job_uuid and isinstance(ticket.part, int)):
-        raise ValueError("no ticket")  # a dataclass takes any value
-    return WatchEnded(
-        ticket=ticket,
-        progress=Progress.from_json(event["progress"]),
-        error=None if error is None else _rebuilt(error),
-    )
 
 
 _FIELDS = ("study", "site", "job", "code", "status", "meaning", "next_step")
 
 
-def _written(error: OpenClinicaError) -> dict[str, Any]:
+def error_to_json(error: OpenClinicaError | None) -> dict[str, Any] | None:
+    """Return an error as events carry it; None for none."""
+    if error is None:
+        return None
     kept = {name: getattr(error, name) for name in _FIELDS}
     return {"class": type(error).__name__, "what": str(error.args[0])} | kept
 
 
-def _rebuilt(written: Mapping[str, Any]) -> OpenClinicaError:
-    """Make the error again, as the class it was: what to do about it depends on that."""
+def error_from_json(written: Mapping[str, Any] | None) -> OpenClinicaError | None:
+    """Make the error again, as the class it was: what to do about it depends on that. None for none.
+
+    :raises TypeError, ValueError, KeyError: it is something else.
+    """
+    if written is None:
+        return None
     error_class = getattr(errors, str(written["class"]), None)
     if not (isinstance(error_class, type) and issubclass(error_class, OpenClinicaError)):
         raise ValueError("no error class of ours")  # noqa: TRY004 - it is a name that is wrong, not a type

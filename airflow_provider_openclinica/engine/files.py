@@ -18,3 +18,19 @@ class Files(Protocol):
     def open(self, uri: str) -> BinaryIO:
         """Read a file from its beginning."""
         ...
+
+
+class PrivateFiles(Protocol):
+    """Files of clinical data: as above, and readable by nobody else where the place can do that; and removed again."""
+
+    def create(self, uri: str, *, private: bool = False) -> AbstractContextManager[BinaryIO]:
+        """Write a file that appears under its name, whole, at a clean exit; after an exception it never does."""
+        ...
+
+    def open(self, uri: str) -> BinaryIO:
+        """Read a file from its beginning."""
+        ...
+
+    def remove(self, uri: str) -> None:
+        """Remove a file, or see that there is none."""
+        ...

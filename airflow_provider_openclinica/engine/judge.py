@@ -131,15 +131,16 @@ def _tolerated(fail_on: FailOn) -> float:
     return {"any": 0.0, "job": 1.0}[fail_on] if isinstance(fail_on, str) else fail_on
 
 
-def result_of(reports: Sequence[JobReport]) -> dict[str, Any]:
+def result_of(reports: Sequence[JobReport], job_type: str = "") -> dict[str, Any]:
     """Return what a task returns: totals, and the same for each job. Its keys are a promise to users.
 
-    :param reports: one for each part, in order; at least one.
+    :param reports: one for each part, in order.
+    :param job_type: what to say where there are none.
     """
     statuses = {report.status for report in reports}
     return {
-        "job_type": reports[0].job_type,
-        "status": next(status for status in ("failed", "running", "finished") if status in statuses),
+        "job_type": reports[0].job_type if reports else job_type,
+        "status": next((status for status in ("failed", "running") if status in statuses), "finished"),
         "outcomes": _total_outcomes(reports),
         "rows_sent": _total(report.rows_sent for report in reports),
         "rows_logged": _total(report.rows_logged for report in reports),

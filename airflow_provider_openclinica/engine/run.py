@@ -97,12 +97,14 @@ class Outgoing:
 class Prepared:
     """A file made ready to be sent.
 
-    :param parts: one for each job.
+    :param parts: one for each job; none where there is nothing to send.
     :param plan: JSON that lets another process cut the same file in the same way; what is in it, is between the two.
+    :param job_type: of its jobs, for the result where there are none.
     """
 
     parts: Sequence[Outgoing]
     plan: dict[str, Any] = field(default_factory=dict)
+    job_type: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +147,7 @@ class Run:
         reports: Sequence[JobReport] = (),
     ) -> None:
         self._client, self._parts, self._policy = client, prepared.parts, policy
-        self.plan = prepared.plan
+        self.plan, self._job_type = prepared.plan, prepared.job_type
         self._record, self._files = record, files
         self.reports = list(reports)
         self._lists: dict[tuple[str, str | None], list[ListedJob] | None] = {}
@@ -173,6 +175,11 @@ class Run:
                 return self._submitted(part, self._submit(part, record))
             else:
                 raise self._stop(part, decision)
+        further = self._record.part(len(self._parts) + 1)
+        if further and further.generation == self._policy.generation:
+            raise SubmissionChangedError(
+                "An earlier try of this task sent more than there is now", job=further.job_uuid
+            )
         return None
 
     def finish(self, ticket: JobTicket) -> JobReport:
@@ -201,7 +208,7 @@ class Run:
         :raises RowsFailedError: more rows failed than ``fail_on`` allows.
         """
         judge(self.reports, self._policy.fail_on)
-        return result_of(self.reports)
+        return result_of(self.reports, self._job_type)
 
     def _decide(self, part: Outgoing, record: PartRecord | None) -> Decision:
         if not self._policy.durable:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from airflow_provider_openclinica.errors import OpenClinicaError
+from airflow_provider_openclinica.errors import ConfigurationError, OpenClinicaError
 from airflow_provider_openclinica.get_provider_info import get_provider_info
 from airflow_provider_openclinica.hooks.clients import client_for
+from airflow_provider_openclinica.hooks.study_cache import study_metadata
 
 if TYPE_CHECKING:
     from airflow_provider_openclinica.client.client import OpenClinicaClient
+    from airflow_provider_openclinica.odm.design import StudyMetadata
 
+METADATA_MAX_AGE = 3600.0  #: seconds
 TEST_PATIENCE = 10.0  #: seconds; somebody sits before the button
 
 
@@ -43,6 +47,24 @@ class OpenClinicaHook(BaseHook):
         :raises ConfigurationError: the connection cannot work as it is written.
         """
         return client_for(self.openclinica_conn_id)
+
+    def study_metadata(self, study_oid: str, *, max_age: float | timedelta = METADATA_MAX_AGE) -> StudyMetadata:
+        """Return how a study is built: its sites, events, forms, items and choices, each by its OID.
+
+        The server takes seconds to build it, so it is kept: in this process, and in a file for all processes of this
+        host unless the connection's ``token_cache`` is ``memory``. Who gets it shares it, so do not change it.
+
+        :param study_oid: OID of the study, or of a site; letter case matters.
+        :param max_age: how old it may be, in seconds or as a ``timedelta``; 0 asks OpenClinica anew.
+        :raises ConfigurationError: ``max_age`` is neither, or below 0; or the connection cannot work as it is written.
+        :raises NotFoundError: the answer does not speak of that study.
+        :raises ServerUnavailableError: status 500, also for a study that does not exist; or the connection broke.
+        :raises UnexpectedAnswerError: what came is no ODM.
+        """
+        seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+            raise ConfigurationError("max_age is neither a number of seconds nor a timedelta, or it is below 0")
+        return study_metadata(self.openclinica_conn_id, study_oid, seconds)
 
     def test_connection(self) -> tuple[bool, str]:
         """Make one authenticated call that needs no study, and say in words how it went.

@@ -13,6 +13,7 @@ Reading and writing stream; the buffers do not grow with the file.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import posixpath
 import uuid
 from pathlib import Path
@@ -76,6 +77,38 @@ class ObjectStorage:
         writing = _uploaded(fs, path) if protocol in _APPEARS_AT_CLOSE else _renamed(fs, path, protocol, private)
         with _named(uri), writing as file:
             yield file
+
+    def remove(self, uri: str) -> None:
+        """Remove a file, or see that there is none.
+
+        :raises FileUnavailableError: the place does not let us.
+        """
+        fs, path, _ = _place(uri)
+        try:
+            fs.rm_file(path)
+        except FileNotFoundError:
+            return
+        except Exception as error:
+            raise FileUnavailableError(f"{uri} cannot be removed: {_why(error)}") from error
+
+
+class Measured:
+    """A file that is being written, with the number and the digest of its bytes."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._digest = file, hashlib.sha256()
+        self.size = 0
+
+    def write(self, chunk: bytes) -> None:
+        """Write some bytes."""
+        self._file.write(chunk)
+        self._digest.update(chunk)
+        self.size += len(chunk)
+
+    @property
+    def sha256(self) -> str:
+        """Digest of what was written, in hexadecimal."""
+        return self._digest.hexdigest()
 
 
 def _place(uri: str) -> tuple[Any, str, str]:

@@ -11,6 +11,8 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow_provider_openclinica.errors import ConfigurationError
 
 JOB_UUID = re.compile(r"[0-9A-Za-z-]{36}")  #: the vendor's sample of a uuid has letters beyond f
+_REPEAT_KEY = re.compile("0*[1-9][0-9]{0,8}")
+_SELECTORS = frozenset("*,[]")  #: they select several events, or an occurrence
 
 
 def seconds_of(duration: float | timedelta, argument: str) -> float:
@@ -50,6 +52,42 @@ def oid(given: object, argument: str) -> str:
     raise ConfigurationError(f"{argument} is empty, once it is rendered")
 
 
+def participant_id_of(given: object) -> str:
+    """Return the ID of one participant.
+
+    :raises ConfigurationError: it is empty once it is rendered, or ``*``, which OpenClinica takes for everybody.
+    """
+    participant_id = oid(given, "participant_id")
+    if participant_id == "*":
+        raise ConfigurationError("participant_id is *, and one participant is wanted")
+    return participant_id
+
+
+def event_oid_of(given: object) -> str:
+    """Return the OID of one event.
+
+    :raises ConfigurationError: it is empty once it is rendered, or OpenClinica takes it for several.
+    """
+    event_oid = oid(given, "study_event_oid")
+    if _SELECTORS & set(event_oid):
+        raise ConfigurationError(
+            "study_event_oid is not the OID of one event",
+            next_step="Name one event; the occurrence goes into study_event_repeat_key.",
+        )
+    return event_oid
+
+
+def repeat_key_of(given: object) -> str:
+    """Return the repeat key of an event, without leading zeros.
+
+    :raises ConfigurationError: it is none, once it is rendered.
+    """
+    key = str(given).strip()
+    if not _REPEAT_KEY.fullmatch(key):
+        raise ConfigurationError("study_event_repeat_key is no whole number from 1, once it is rendered")
+    return str(int(key))
+
+
 def log_address(given: object) -> str | None:
     """Return where logs go: a file, or a folder if it ends in ``/``; ``None`` for nowhere.
 
@@ -63,11 +101,12 @@ def log_address(given: object) -> str | None:
     )
 
 
-def job_uuid_of(given: object) -> str:
+def job_uuid_of(given: object, argument: str = "job_uuid") -> str:
     """Return the uuid of a job.
 
+    :param argument: its name, for the error.
     :raises ConfigurationError: it is none: a template or an XCom that rendered to nothing, for one.
     """
     if isinstance(given, str) and JOB_UUID.fullmatch(given):
         return given
-    raise ConfigurationError("job_uuid is not the uuid of a job, once it is rendered")
+    raise ConfigurationError(f"{argument} is not a uuid, once it is rendered")

@@ -1,4 +1,4 @@
-"""Schedule visits and update events: rows in, a log with the outcome of each row out."""
+"""Schedule visits and update events: one by one, or rows in and a log with the outcome of each row out."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_openclinica.client.bulkcsv import SAFE_CHARACTERS
 from airflow_provider_openclinica.engine.bulk import BulkRequest, FileSource, QuerySource, RowsSource, prepare
 from airflow_provider_openclinica.engine.eventrows import events_layout
-from airflow_provider_openclinica.errors import ConfigurationError, FileError
+from airflow_provider_openclinica.errors import ConfigurationError
 from airflow_provider_openclinica.operators.arguments import file_address, oid
 from airflow_provider_openclinica.operators.bulk import OpenClinicaBulkOperator
 from airflow_provider_openclinica.operators.queries import open_query
+from airflow_provider_openclinica.operators.visits import (
+    OpenClinicaCreateEventOperator,
+    OpenClinicaUpdateEventOperator,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     from airflow_provider_openclinica.client.uploads import Upload
     from airflow_provider_openclinica.engine.bulk import Source
     from airflow_provider_openclinica.engine.run import Prepared
+
+__all__ = ["OpenClinicaBulkEventsOperator", "OpenClinicaCreateEventOperator", "OpenClinicaUpdateEventOperator"]
 
 JOB_TYPE = "SCHEDULE_EVENT"  #: as the job list names it
 
@@ -106,9 +112,10 @@ class OpenClinicaBulkEventsOperator(OpenClinicaBulkOperator):
         def send(client: OpenClinicaClient, csv: Upload) -> str:
             return client.events.bulk(csv, study_oid=study_oid, site_oid=site_oid)
 
+        layout = events_layout()
         request = BulkRequest(
-            source=self._source(),
-            layout=events_layout(),
+            source=self._source([column.name for column in layout.columns]),
+            layout=layout,
             job_type=JOB_TYPE,
             study_oid=study_oid,
             site_oid=site_oid,
@@ -117,9 +124,9 @@ class OpenClinicaBulkEventsOperator(OpenClinicaBulkOperator):
         )
         return prepare(request, folder, plan)
 
-    def _source(self) -> Source:
+    def _source(self, columns: Sequence[str]) -> Source:
         if self.rows is not None:
-            return RowsSource(_list_of_rows(self.rows), self.task_id)
+            return RowsSource(_list_of_rows(self.rows), self.task_id, columns)
         if self.sql is None:
             return FileSource(file_address(self.csv_uri, "csv_uri"), self.files)
         if not self.sql or not self.sql_conn_id:
@@ -131,7 +138,6 @@ def _list_of_rows(given: object) -> Sequence[Mapping[str, Any]]:
     """Return rows that came from an argument.
 
     :raises ConfigurationError: they are none.
-    :raises FileError: there are none.
     """
     if isinstance(given, str) or not isinstance(given, Sequence):
         raise ConfigurationError(
@@ -140,9 +146,4 @@ def _list_of_rows(given: object) -> Sequence[Mapping[str, Any]]:
         )
     if not all(isinstance(row, Mapping) for row in given):
         raise ConfigurationError("rows is no list of dicts, once it is rendered")
-    if not given:
-        raise FileError(
-            "rows is empty: there is nothing to send",
-            next_step="Let a task before this one skip it when there is nothing to do (ShortCircuitOperator).",
-        )
     return given

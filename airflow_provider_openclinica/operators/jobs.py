@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from airflow_provider_openclinica.client.jobs import JobState
 from airflow_provider_openclinica.engine.watch import JobWatch
 from airflow_provider_openclinica.errors import JobFailedError, JobTimeoutError
-from airflow_provider_openclinica.hooks.openclinica import OpenClinicaHook
-from airflow_provider_openclinica.hooks.storage import ObjectStorage
+from airflow_provider_openclinica.hooks.storage import Measured, ObjectStorage
 from airflow_provider_openclinica.operators.arguments import file_address, job_uuid_of, oid
+from airflow_provider_openclinica.operators.base import OpenClinicaOperator, OpenClinicaStudyOperator
 from airflow_provider_openclinica.operators.failures import airflow_failures
 
 if TYPE_CHECKING:
@@ -29,7 +26,7 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _NO_FILE = "There is no file to fetch. What the job left behind, its page in the Bulk Actions Log may tell."
 
 
-class OpenClinicaListJobsOperator(BaseOperator):
+class OpenClinicaListJobsOperator(OpenClinicaStudyOperator):
     """List the jobs of a study with those of its sites, or of one site, newest first.
 
     Returns a list of ``job_uuid``, ``job_type``, ``status`` (``IN_PROGRESS``, ``COMPLETED``, ``FAILED``),
@@ -44,32 +41,16 @@ class OpenClinicaListJobsOperator(BaseOperator):
     :param openclinica_conn_id: connection of type ``openclinica``. Templated.
     """
 
-    template_fields: Sequence[str] = ("study_oid", "site_oid", "openclinica_conn_id")
-    ui_color = "#e5f0f8"
-
-    def __init__(
-        self,
-        *,
-        study_oid: str,
-        site_oid: str | None = None,
-        openclinica_conn_id: str = OpenClinicaHook.default_conn_name,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.study_oid = study_oid
-        self.site_oid = site_oid
-        self.openclinica_conn_id = openclinica_conn_id
-
     def execute(self, context: Context) -> list[dict[str, str | None]]:  # noqa: ARG002 - Airflow's signature
         """Ask once."""
         with airflow_failures():
             study_oid = oid(self.study_oid, "study_oid")
-            jobs = OpenClinicaHook(self.openclinica_conn_id).get_conn().jobs.list(study_oid, self.site_oid)
+            jobs = self.client.jobs.list(study_oid, self.site_oid or None)
         self.log.info("The list has %s jobs", len(jobs))
         return [_listed(job) for job in sorted(jobs, key=lambda job: job.date_created or _LONG_AGO, reverse=True)]
 
 
-class OpenClinicaDownloadJobFileOperator(BaseOperator):
+class OpenClinicaDownloadJobFileOperator(OpenClinicaOperator):
     """Fetch the file of a job that has ended: a log, contacts, a casebook. It is stored as it came, nobody judges it.
 
     Returns ``job_uuid``, ``output_uri``, ``size`` in bytes and ``sha256``. Logs hold clinical data and contacts hold
@@ -87,23 +68,13 @@ class OpenClinicaDownloadJobFileOperator(BaseOperator):
     :param openclinica_conn_id: connection of type ``openclinica``. Templated.
     """
 
-    template_fields: Sequence[str] = ("job_uuid", "output_uri", "study_oid", "openclinica_conn_id")
-    ui_color = "#e5f0f8"
+    template_fields: Sequence[str] = ("job_uuid", "output_uri", "study_oid", *OpenClinicaOperator.template_fields)
 
-    def __init__(
-        self,
-        *,
-        job_uuid: str,
-        output_uri: str,
-        study_oid: str | None = None,
-        openclinica_conn_id: str = OpenClinicaHook.default_conn_name,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, job_uuid: str, output_uri: str, study_oid: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.job_uuid = job_uuid
         self.output_uri = output_uri
         self.study_oid = study_oid
-        self.openclinica_conn_id = openclinica_conn_id
 
     def execute(self, context: Context) -> dict[str, str | int]:  # noqa: ARG002 - Airflow's signature
         """See that there is a file, then stream it to its place, where it appears when it is whole."""
@@ -111,7 +82,7 @@ class OpenClinicaDownloadJobFileOperator(BaseOperator):
             job_uuid, output_uri = job_uuid_of(self.job_uuid), file_address(self.output_uri, "output_uri")
             files = ObjectStorage()
             files.check_target(output_uri)
-            client = OpenClinicaHook(self.openclinica_conn_id).get_conn()
+            client = self.client
             try:
                 self._see_that_it_ended(client, job_uuid)
                 fetched = _fetch(client, job_uuid, files, output_uri)
@@ -135,7 +106,7 @@ class OpenClinicaDownloadJobFileOperator(BaseOperator):
             )
 
 
-class OpenClinicaDeleteJobOperator(BaseOperator):
+class OpenClinicaDeleteJobOperator(OpenClinicaOperator):
     """Delete a job and its file on OpenClinica, for good. A second time does no harm.
 
     What the job has done to the study stays. One that still runs goes on, and comes back into the list when it ends.
@@ -148,20 +119,16 @@ class OpenClinicaDeleteJobOperator(BaseOperator):
     :param openclinica_conn_id: connection of type ``openclinica``. Templated.
     """
 
-    template_fields: Sequence[str] = ("job_uuid", "openclinica_conn_id")
-    ui_color = "#e5f0f8"
+    template_fields: Sequence[str] = ("job_uuid", *OpenClinicaOperator.template_fields)
 
-    def __init__(
-        self, *, job_uuid: str, openclinica_conn_id: str = OpenClinicaHook.default_conn_name, **kwargs: Any
-    ) -> None:
+    def __init__(self, *, job_uuid: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.job_uuid = job_uuid
-        self.openclinica_conn_id = openclinica_conn_id
 
     def execute(self, context: Context) -> None:  # noqa: ARG002 - Airflow's signature
         """Delete it."""
         with airflow_failures():
-            OpenClinicaHook(self.openclinica_conn_id).get_conn().jobs.delete(job_uuid_of(self.job_uuid))
+            self.client.jobs.delete(job_uuid_of(self.job_uuid))
         self.log.info("Job %s and its file are deleted", self.job_uuid)
 
 
@@ -181,15 +148,13 @@ def _listed(job: ListedJob) -> dict[str, str | None]:
 
 def _fetch(client: OpenClinicaClient, job_uuid: str, files: ObjectStorage, output_uri: str) -> dict[str, str | int]:
     """Stream the file of a job to its place, and return what may be told of it."""
-    size, digest = 0, hashlib.sha256()
     with client.jobs.open_log(job_uuid) as file:
         if output_uri.endswith("/"):
             output_uri += job_uuid + posixpath.splitext(file.name)[1]
-        with files.create(output_uri, private=True) as stored:
+        with files.create(output_uri, private=True) as target:
+            stored = Measured(target)
             for chunk in file.chunks():
                 stored.write(chunk)
-                digest.update(chunk)
-                size += len(chunk)
-            if not size:
+            if not stored.size:
                 raise JobFailedError("The file of the job is empty: the job failed while it wrote it", job=job_uuid)
-    return {"job_uuid": job_uuid, "output_uri": output_uri, "size": size, "sha256": digest.hexdigest()}
+    return {"job_uuid": job_uuid, "output_uri": output_uri, "size": stored.size, "sha256": stored.sha256}

@@ -1,4 +1,4 @@
-"""Participants: add or update them, one or many, and list who is there."""
+"""Participants: add or update them, one or many; list them; fetch their contact data and their casebooks."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from airflow_provider_openclinica.client.bulkcsv import SAFE_CHARACTERS, rows
 from airflow_provider_openclinica.client.participant_data import check_id, participants_layout, read_contact
 from airflow_provider_openclinica.engine.bulk import BulkRequest, FileSource, QuerySource, prepare
 from airflow_provider_openclinica.engine.participants import read_taken_ids
 from airflow_provider_openclinica.engine.refusal import refuse
 from airflow_provider_openclinica.errors import ConfigurationError, UnexpectedAnswerError
-from airflow_provider_openclinica.hooks.clients import client_for
-from airflow_provider_openclinica.hooks.openclinica import OpenClinicaHook
 from airflow_provider_openclinica.hooks.storage import ObjectStorage
 from airflow_provider_openclinica.operators.arguments import file_address, oid
+from airflow_provider_openclinica.operators.base import OpenClinicaStudyOperator
 from airflow_provider_openclinica.operators.bulk import OpenClinicaBulkOperator
+from airflow_provider_openclinica.operators.casebooks import OpenClinicaCasebookOperator
+from airflow_provider_openclinica.operators.contacts import OpenClinicaExtractContactsOperator
 from airflow_provider_openclinica.operators.failures import airflow_failures
 from airflow_provider_openclinica.operators.queries import open_query
 
@@ -35,6 +34,15 @@ if TYPE_CHECKING:
     from airflow_provider_openclinica.client.uploads import Upload
     from airflow_provider_openclinica.engine.bulk import Source
     from airflow_provider_openclinica.engine.run import Prepared
+
+__all__ = [
+    "OpenClinicaBulkParticipantsOperator",
+    "OpenClinicaCasebookOperator",
+    "OpenClinicaExtractContactsOperator",
+    "OpenClinicaListParticipantsOperator",
+    "OpenClinicaParticipantOperator",
+    "site_and_participant",
+]
 
 JOB_TYPE = "BULK_ADD_PARTICIPANTS"  #: as the job list names it
 CONTACT_BYTES = 64 << 10
@@ -138,7 +146,7 @@ class OpenClinicaBulkParticipantsOperator(OpenClinicaBulkOperator):
         return QuerySource(partial(open_query, self.sql_conn_id, self.sql), stem="participants")
 
 
-class OpenClinicaParticipantOperator(BaseOperator):
+class OpenClinicaParticipantOperator(OpenClinicaStudyOperator):
     """Add a participant to a site, or update the contact data of one who is there. Safe to retry.
 
     An ID that differs from an existing one only in letter case, or that another site has, is refused: OpenClinica would
@@ -157,8 +165,7 @@ class OpenClinicaParticipantOperator(BaseOperator):
     :param openclinica_conn_id: connection of type ``openclinica``. Templated.
     """
 
-    template_fields: Sequence[str] = ("study_oid", "site_oid", "participant_id", "contact_uri", "openclinica_conn_id")
-    ui_color = "#e5f0f8"
+    template_fields: Sequence[str] = ("participant_id", "contact_uri", *OpenClinicaStudyOperator.template_fields)
 
     def __init__(
         self,
@@ -168,14 +175,12 @@ class OpenClinicaParticipantOperator(BaseOperator):
         participant_id: str,
         contact_uri: str | None = None,
         register: bool = False,
-        openclinica_conn_id: str = OpenClinicaHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.study_oid, self.site_oid, self.participant_id = study_oid, site_oid, participant_id
+        super().__init__(study_oid=study_oid, site_oid=site_oid, **kwargs)
+        self.participant_id = participant_id
         self.contact_uri = contact_uri
         self.register = register
-        self.openclinica_conn_id = openclinica_conn_id
 
     def execute(self, context: Context) -> dict[str, str]:  # noqa: ARG002 - Airflow's signature
         """Check everything here, ask who is there, and send the participant."""
@@ -183,8 +188,7 @@ class OpenClinicaParticipantOperator(BaseOperator):
             study_oid, site_oid = oid(self.study_oid, "study_oid"), self.site_oid or None
             participant_id = oid(self.participant_id, "participant_id")
             _refuse_id(check_id(participant_id))
-            contact = self._contact()
-            client = client_for(self.openclinica_conn_id)
+            contact, client = self._contact(), self.client
             _refuse_id(read_taken_ids(client, study_oid, site_oid).reason_against(participant_id))
             added = client.participants.add(
                 participant_id, contact, study_oid=study_oid, site_oid=site_oid, register=self.register
@@ -214,15 +218,16 @@ class OpenClinicaParticipantOperator(BaseOperator):
         return contact
 
 
-class OpenClinicaListParticipantsOperator(BaseOperator):
+class OpenClinicaListParticipantsOperator(OpenClinicaStudyOperator):
     """List the participants of a study or a site, as a list that tasks can be mapped over.
 
-    Each is a dict of ``participant_id``, ``participant_oid`` and ``status``: pseudonyms, no contact data. XCom holds
-    the whole list, so for thousands of participants name a site, or a time in ``changed_since``.
+    Each is a dict of ``participant_id``, ``participant_oid``, ``status`` and ``site_oid``: pseudonyms, no contact data.
+    XCom holds the whole list, so for thousands of participants name a site, or a time in ``changed_since``.
 
     :param study_oid: the study. Templated.
-    :param site_oid: one of its sites; ``None`` lists the study with all its sites, and does not tell who is at which.
-        Templated.
+    :param site_oid: one of its sites; ``None`` lists the study with all its sites. Templated.
+    :param by_site: tell who is at which site, where the study is listed: its sites are found out and listed, too, a
+        call for each. Else ``site_oid`` is None there, as it is for somebody at no site.
     :param changed_since: only those who were added or changed at this time or later: a ``datetime``, or text in ISO
         8601 such as ``{{ data_interval_start }}``; UTC where it names no zone. Some servers tell only the day of a
         change: then somebody may be listed once too often, and nobody is left out. Templated.
@@ -230,47 +235,63 @@ class OpenClinicaListParticipantsOperator(BaseOperator):
     :param openclinica_conn_id: connection of type ``openclinica``. Templated.
     """
 
-    template_fields: Sequence[str] = ("study_oid", "site_oid", "changed_since", "openclinica_conn_id")
-    ui_color = "#e5f0f8"
+    template_fields: Sequence[str] = ("changed_since", *OpenClinicaStudyOperator.template_fields)
 
     def __init__(
         self,
         *,
-        study_oid: str,
-        site_oid: str | None = None,
+        by_site: bool = False,
         changed_since: datetime | str | None = None,
         include_removed: bool = False,
-        openclinica_conn_id: str = OpenClinicaHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.study_oid, self.site_oid = study_oid, site_oid
+        self.by_site = by_site
         self.changed_since = changed_since
         self.include_removed = include_removed
-        self.openclinica_conn_id = openclinica_conn_id
 
-    def execute(self, context: Context) -> list[dict[str, str]]:  # noqa: ARG002 - Airflow's signature
-        """Ask once, and filter here: OpenClinica has no filter."""
+    def execute(self, context: Context) -> list[dict[str, str | None]]:  # noqa: ARG002 - Airflow's signature
+        """Ask, and filter here: OpenClinica has no filter."""
         with airflow_failures():
             since = moment(self.changed_since, "changed_since")
-            study_oid = oid(self.study_oid, "study_oid")
-            listed = client_for(self.openclinica_conn_id).participants.list(study_oid, self.site_oid or None)
+            study_oid, site_oid = oid(self.study_oid, "study_oid"), self.site_oid or None
+            listed = self.client.participants.list(study_oid, site_oid)
             found = [participant for participant in listed if self._is_wanted(participant, since)]
             self.log.info("%d of %d participants are listed", len(found), len(listed))
+            sites = self._sites(study_oid) if self.by_site and not site_oid and found else {}
             return [
                 {
                     "participant_id": participant.participant_id,
                     "participant_oid": participant.oid,
                     "status": participant.status,
+                    "site_oid": site_oid or sites.get(participant.oid),
                 }
                 for participant in found
             ]
+
+    def _sites(self, study_oid: str) -> dict[str, str]:
+        """Return the site of each participant, by participant OID."""
+        client = self.client
+        return {
+            participant.oid: site
+            for site in client.studies.sites(study_oid)
+            for participant in client.participants.list(study_oid, site)
+        }
 
     def _is_wanted(self, participant: ListedParticipant, since: datetime | None) -> bool:
         if participant.removed and not self.include_removed:
             return False
         changed = participant.changed_at
         return since is None or changed is None or changed >= since
+
+
+def site_and_participant(listed: Mapping[str, Any]) -> dict[str, Any]:
+    """Pick the arguments by which another operator acts on a participant: for mapping tasks over a list.
+
+    ``expand_kwargs(who.output.map(site_and_participant))``, where ``who`` is an ``OpenClinicaListParticipantsOperator``
+    with ``site_oid`` or ``by_site``.
+    """
+    return {name: listed[name] for name in ("site_oid", "participant_id")}
 
 
 def _refuse_id(reason: str) -> None:

@@ -34,11 +34,20 @@ def is_first_try(context: Context) -> bool:
     return context["ti"].try_number <= 1
 
 
+def is_first_try_of_generation(context: Context, task: BaseOperator) -> bool:
+    """Tell whether nothing of this task has run since it was last cleared, or ever."""
+    return context["ti"].try_number <= max(1, generation(context) - (task.retries or 0) + 1)
+
+
+def store(context: Context) -> StateStore | None:
+    """Return where the task may keep what its retries have to know: None on Airflow before 3.3."""
+    return cast("StateStore | None", context.get("task_state_store"))
+
+
 def record(context: Context, task: BaseOperator) -> Record:
     """Return what the task remembers: on Airflow before 3.3, nothing."""
-    store = cast("StateStore | None", context.get("task_state_store"))
     never_cleared = generation(context) == (task.retries or 0)
-    return Record(store, is_whole=never_cleared or _version() < CLEARING_EMPTIES_STORE)
+    return Record(store(context), is_whole=never_cleared or _version() < CLEARING_EMPTIES_STORE)
 
 
 def _version() -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -23,7 +24,7 @@ from airflow_provider_openclinica.sensors.job_list import OpenClinicaNoRunningJo
 from airflow_provider_openclinica.triggers.jobs import OpenClinicaJobTrigger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from airflow.providers.common.compat.sdk import Context, XComArg
 
@@ -79,7 +80,9 @@ class OpenClinicaJobSensor(BaseSensorOperator):
         if not self.deferrable:
             return super().execute(context)
         with airflow_failures(JobFailedError):
-            return self._defer(self._tickets()[0], Progress(started=time.time()))
+            for ticket in self._tickets():
+                self._defer(ticket, Progress(started=time.time()))
+            return self._verdict([])
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Look at each job once."""
@@ -149,7 +152,7 @@ class OpenClinicaJobSensor(BaseSensorOperator):
             for ticket in tickets
         ]
         judge(reports, self.fail_on)
-        return result_of(reports)
+        return result_of(reports, self.job_uuid.get("job_type", ""))
 
     def _tickets(self) -> list[JobTicket]:
         """Return the jobs to wait for.
@@ -162,12 +165,17 @@ class OpenClinicaJobSensor(BaseSensorOperator):
             tickets = [self._ticket(job, number) for number, job in enumerate(self.job_uuid["jobs"], start=1)]
         except (TypeError, KeyError, ValueError):
             tickets = []
-        if not tickets:
+        if not tickets and not self._nothing_was_sent():
             raise ConfigurationError(
                 "job_uuid is neither the uuid of a job nor the result of a bulk operator",
                 next_step="Give it task.output, or a template that renders to one uuid.",
             )
         return tickets
+
+    def _nothing_was_sent(self) -> bool:
+        """Tell whether this is the result of an operator that found nothing to send."""
+        given = self.job_uuid
+        return isinstance(given, Mapping) and given.get("status") == "finished" and given.get("jobs") == []
 
     def _ticket(self, job: Mapping[str, Any], part: int) -> JobTicket:
         if not JOB_UUID.fullmatch(job["job_uuid"]):

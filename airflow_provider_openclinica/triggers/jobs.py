@@ -1,33 +1,27 @@
-"""The deferrable half: watch a job from the triggerer."""
+"""The deferrable half: watch a job, or the job list, from the triggerer."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import timedelta
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_provider_openclinica.client.jobs import JobState
 from airflow_provider_openclinica.engine.events import write_event
+from airflow_provider_openclinica.engine.quiet import NoRunningJobs
 from airflow_provider_openclinica.engine.watch import JobWatch
 from airflow_provider_openclinica.errors import OpenClinicaError
 from airflow_provider_openclinica.hooks.clients import client_for
+from airflow_provider_openclinica.triggers.polling import BACKSTOP, PollingTrigger
+from airflow_provider_openclinica.triggers.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-T = TypeVar("T")
-
-BACKSTOP = timedelta(minutes=20)  #: Airflow gives a trigger up that much later than we do: our own error says more
-
-_THREADS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="openclinica")  # a session each; looks are short
+    from collections.abc import AsyncIterator
 
 
 class OpenClinicaJobTrigger(BaseTrigger):
@@ -68,17 +62,17 @@ class OpenClinicaJobTrigger(BaseTrigger):
         """Look until the watch is over."""
         try:
             client = await sync_to_async(client_for)(self.openclinica_conn_id)  # 3.0, 3.1: not from a plain thread
-            state = await _in_thread(self.watch.look, client)
+            state = await in_thread(self.watch.look, client)
             while state is not JobState.FINISHED:
                 await asyncio.sleep(self.watch.pause())
-                state = await _in_thread(self.watch.look, client)
+                state = await in_thread(self.watch.look, client)
         except OpenClinicaError as error:
             yield TriggerEvent(write_event(self.ticket, self.progress, error))
         else:
             yield TriggerEvent(write_event(self.ticket, self.progress))
 
 
-async def _in_thread(function: Callable[..., T], *args: Any) -> T:
-    """Run a function in one of our threads, in this trigger's context: there the log lines find their task."""
-    call = partial(contextvars.copy_context().run, function, *args)
-    return await asyncio.get_running_loop().run_in_executor(_THREADS, call)
+class OpenClinicaNoRunningJobsTrigger(PollingTrigger):
+    """Wait until a study has no running job."""
+
+    question_class = NoRunningJobs

@@ -80,6 +80,21 @@ def test_visits_are_scheduled_once_for_those_who_are_new(run_dag: RunDag, sandbo
     assert outcomes(again, "schedule_visits") == {"Failed": created["Created"]}
 
 
+def test_each_site_has_a_task_and_a_place_in_the_pool(run_dag: RunDag, sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "S_BOSTON.csv").write_text("ParticipantID\nBOS-901\nBOS-902\n")
+    (tmp_path / "S_LEIDEN.csv").write_text("ParticipantID\nLEI-901\n")
+    dag = example("openclinica_two_sites")
+    dag.get_task("sync_site").partial_kwargs["poll_interval"] = 0.1
+
+    run = run_dag(dag, run_conf={"csv_folder": f"{tmp_path}/", "log_uri": f"{tmp_path}/log/"})
+
+    tasks = [task for task in run.get_task_instances() if task.task_id == "sync_site"]
+    assert [(str(task.state), task.pool) for task in tasks] == [("success", "openclinica")] * 2
+    sites = {person["participant"]: person["site"] for person in sandbox.participants()}
+    assert [sites[who] for who in ("BOS-901", "BOS-902", "LEI-901")] == ["S_BOSTON", "S_BOSTON", "S_LEIDEN"]
+    assert sorted(job["siteOid"] for job in sandbox.jobs()) == ["S_BOSTON", "S_LEIDEN"]
+
+
 def test_no_visit_is_scheduled_where_nobody_is_new(run_dag: RunDag, sandbox: Sandbox, tmp_path: Path) -> None:
     run = run_dag(
         example("openclinica_schedule_visits"), run_conf={"since": "2999-01-01", "log_uri": f"{tmp_path}/log/"}

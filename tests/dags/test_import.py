@@ -268,7 +268,6 @@ def test_tokens_that_are_revoked_and_scarce_do_not_fail_a_task(
     import_file: Any, sandbox: Sandbox, deferrable: bool
 ) -> None:
     sandbox.service.tokens.rate = 2
-    sandbox.fate("slow", seconds=1.0)
 
     assert states(import_file(labs(FIRST), deferrable=deferrable)) == {"labs": "success"}
     sandbox.service.tokens.revoke()

@@ -29,7 +29,6 @@ pytestmark = pytest.mark.usefixtures("openclinica_conn")
 def test_the_files_of_all_jobs_are_kept_and_the_jobs_deleted_once_the_study_is_quiet(
     run_dag: RunDag, sandbox: Sandbox, tmp_path: Path, task_log: TaskLog
 ) -> None:
-    sandbox.fate("slow", seconds=0.5)
     manager = Caller(sandbox)
     uuids = {manager.submitted(), manager.submitted()}
     with DAG("archive_jobs", schedule=None) as dag:

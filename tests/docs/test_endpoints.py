@@ -14,7 +14,7 @@ from airflow_provider_openclinica.client.addresses import ServerSettings
 from airflow_provider_openclinica.client.client import OpenClinicaClient
 from airflow_provider_openclinica.client.tokens import TokenManager
 from airflow_provider_openclinica.sandbox.faults import API
-from airflow_provider_openclinica.sandbox.server import _api
+from airflow_provider_openclinica.sandbox.server import api
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ CODE = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"\]\(([^)]+)\)")
 #: Public, and no call to OpenClinica.
 NO_CALLS = {"jobs.page"}
-NO_OPERATORS = {"OpenClinicaBulkOperator"}  # what all bulk operators extend
+NO_OPERATORS = {"OpenClinicaBulkOperator", "OpenClinicaStudyOperator"}  # what others extend
 DIALECTS = {"both": {"docs", "source"}, "docs": {"docs"}, "source": {"source"}, "no": set()}
 CHAPTERS = {f"15.{number}" for number in (2, 3, 4, 5, 6, 7, 9)}  # 15.1 is about ODM, 15.8 about a page for people
 
@@ -100,7 +100,7 @@ def played(sandboxes: Callable[[str], Sandbox]) -> dict[str, set[str]]:
     return {
         dialect: {
             anonymous(f"{method} {route.path.removeprefix(API)}")
-            for route in _api(sandboxes(dialect).service)
+            for route in api(sandboxes(dialect).service)
             for method in (route.methods or set()) - {"HEAD"}
         }
         for dialect in ("docs", "source")

@@ -45,10 +45,12 @@ def wait_for(watch: JobWatch, client: OpenClinicaClient) -> None:
     wait(watch, client, threading.Event())
 
 
-def test_a_wait_ends_when_the_log_can_be_had(client: OpenClinicaClient, submit: Submit) -> None:
+def test_a_wait_ends_when_the_log_can_be_had(sandbox: Sandbox, client: OpenClinicaClient, submit: Submit) -> None:
+    sandbox.fate("stuck")
     watch = watch_over(submit())
 
     assert watch.look(client) is JobState.RUNNING
+    sandbox.release()
     wait_for(watch, client)
     assert watch.look(client) is JobState.FINISHED
 
@@ -208,7 +210,7 @@ def test_a_killed_task_stops_waiting_at_once(sandbox: Sandbox, client: OpenClini
     with pytest.raises(WaitInterruptedError) as caught:
         wait(watch, client, killed)
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60  # and not an hour
     assert caught.value.retry
 
 
@@ -231,7 +233,7 @@ def test_no_pause_goes_past_the_deadline(left: float) -> None:
 
 
 def wait_until_listed_as(client: OpenClinicaClient, uuid: str, status: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if any(job.uuid == uuid and job.status == status for job in client.jobs.list("S_JUNO")):
             return

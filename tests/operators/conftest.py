@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from airflow_provider_openclinica.sandbox.server import Sandbox
     from tests.tasks import Task
 
 
@@ -40,3 +42,22 @@ def labs(tmp_path: Path) -> Callable[..., str]:
         return str(path)
 
     return write
+
+
+@pytest.fixture
+def told(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
+    """Return a function that gives all that was logged or printed since it was last asked."""
+    caplog.set_level(logging.INFO)
+    return lambda: "".join(capfd.readouterr()) + caplog.text
+
+
+@pytest.fixture
+def coordinator_conn(sandbox: Sandbox, openclinica_conn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the connection be that of a site's coordinator; one participant there has contact data."""
+    from airflow_provider_openclinica.hooks.clients import client_for
+    from tests.operators.contacts import CONTACT, log_in_as
+
+    data_manager = client_for(openclinica_conn)
+    data_manager.participants.add("BOS-001", CONTACT, study_oid="S_JUNO", site_oid="S_BOSTON", register=True)
+    log_in_as("crc_boston", sandbox, monkeypatch)
+    sandbox.service.requests.clear()

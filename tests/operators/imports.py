@@ -13,6 +13,8 @@ from airflow_provider_openclinica.errors import WaitInterruptedError
 from airflow_provider_openclinica.operators.clinicaldata import OpenClinicaImportClinicalDataOperator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_openclinica.sandbox.server import Sandbox
     from tests.tasks import Task
 
@@ -27,11 +29,14 @@ def names(sandbox: Sandbox) -> list[str]:
     return [job["sourceFileName"] for job in sandbox.jobs()]
 
 
-def kill_while_waiting(task: Task, operator: OpenClinicaImportClinicalDataOperator) -> None:
-    """Run a try, and let Airflow kill it once it has a job to wait for."""
+def kill_while_waiting(
+    task: Task, operator: OpenClinicaImportClinicalDataOperator, until: Callable[[], bool] | None = None
+) -> None:
+    """Run a try, and let Airflow kill it once it has a job to wait for, or later."""
+    is_due = until or (lambda: "openclinica_job_page" in task.ti.xcoms)
 
     def kill() -> None:
-        while "openclinica_job_page" not in task.ti.xcoms:
+        while not is_due():
             time.sleep(0.01)
         operator.on_kill()
 

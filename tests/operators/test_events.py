@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, PokeReturnValue
 
-from airflow_provider_openclinica.errors import ConfigurationError, JobFailedError, PartlyAppliedError
+from airflow_provider_openclinica.errors import ConfigurationError, JobFailedError, JobTimeoutError, PartlyAppliedError
 from airflow_provider_openclinica.operators.events import OpenClinicaBulkEventsOperator
 from airflow_provider_openclinica.sensors.jobs import OpenClinicaJobSensor
 from tests.stores import StoreOfALostWorker, WorkerLost
@@ -186,7 +186,6 @@ def test_many_rows_are_several_small_jobs_in_order(task: Task, sandbox: Sandbox)
         pytest.param([update("BOS-001", status="signed")], "line 2, column StudyEventStatus", id="status"),
         pytest.param([{"ParticipantID": "BOS-001"}], "the header has no column StudyEventOID", id="column-missing"),
         pytest.param([visit("BOS-001") | {"Remark": "x"}], "column 4", id="column-unknown"),
-        pytest.param([], "rows is empty", id="no-rows"),
         pytest.param("[]", "rows is no list", id="text"),
         pytest.param([["BOS-001"]], "rows is no list of dicts", id="no-dicts"),
     ],
@@ -198,6 +197,60 @@ def test_what_is_wrong_with_rows_is_said_before_anybody_is_asked(
 
     assert reason in message
     assert "BOS" not in message
+    assert sandbox.requests() == []
+
+
+@both_modes
+@pytest.mark.parametrize("given", ["rows", "csv_uri", "sql"])
+def test_where_there_are_no_rows_nothing_is_sent_and_nobody_is_asked(
+    task: Task,
+    sandbox: Sandbox,
+    write_csv: WriteCsv,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    given: str,
+    deferrable: bool,
+) -> None:
+    monkeypatch.setattr("airflow_provider_openclinica.operators.queries._hook", lambda _: _Sqlite(tmp_path / "ctms.db"))
+    sql = "select '' as ParticipantID, '' as StudyEventOID where false"
+    sources = {
+        "rows": {"rows": []},
+        "csv_uri": {"csv_uri": write_csv()},
+        "sql": {"sql": sql, "sql_conn_id": "ctms"},
+    }
+
+    result = task.run(sending(**sources[given], deferrable=deferrable, log_uri=f"{tmp_path}/log/"))
+
+    assert result == {
+        "job_type": "SCHEDULE_EVENT",
+        "status": "finished",
+        "outcomes": {},
+        "rows_sent": 0,
+        "rows_logged": 0,
+        "rows_failed": 0,
+        "jobs": [],
+    }
+    assert sandbox.requests() == []
+
+
+def test_rows_that_are_gone_by_the_next_try_are_no_success(task: Task, sandbox: Sandbox) -> None:
+    sandbox.fate("stuck")
+    with pytest.raises(JobTimeoutError):
+        task.run(sending(rows=[visit("BOS-001")], timeout=0.1))
+
+    task.ti.retry()
+
+    assert "sent more than there is now" in fails(task, sending(rows=[]))
+    task.ti.clear()
+    assert task.run(sending(rows=[]))["jobs"] == []
+
+
+@pytest.mark.parametrize("empty", ["study_oid", "site_oid", "csv_uri"])
+def test_an_argument_that_renders_to_nothing_is_refused(
+    sandbox: Sandbox, task: Task, write_csv: WriteCsv, empty: str
+) -> None:
+    arguments = {"csv_uri": write_csv("BOS-001,SE_FOLLOWUP,,2026-05-01,,"), empty: ""}
+    assert empty in fails(task, sending(**arguments))
     assert sandbox.requests() == []
 
 

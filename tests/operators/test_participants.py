@@ -16,6 +16,7 @@ from airflow_provider_openclinica.operators.participants import (
     OpenClinicaBulkParticipantsOperator,
     OpenClinicaListParticipantsOperator,
     OpenClinicaParticipantOperator,
+    site_and_participant,
 )
 
 if TYPE_CHECKING:
@@ -336,6 +337,28 @@ def test_arguments_that_cannot_go_together_are_refused_when_the_dag_is_read(opti
         adding(**options)
 
 
+def test_an_export_of_nobody_is_a_quiet_night_and_one_without_a_header_a_broken_file(
+    sandbox: Sandbox, task: Task, write_csv: WriteCsv, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = task.run(adding(write_csv()))
+    assert (result["job_type"], result["status"], result["rows_sent"]) == ("BULK_ADD_PARTICIPANTS", "finished", 0)
+    assert "no participants below the header" in caplog.text
+
+    assert "the header has no column ParticipantID" in fails(task, adding(write_csv(header="")))
+    assert sandbox.requests() == []
+
+
+@pytest.mark.parametrize("empty", ["study_oid", "participant_id", "contact_uri"])
+def test_an_argument_for_one_that_renders_to_nothing_is_refused(sandbox: Sandbox, task: Task, empty: str) -> None:
+    assert empty in fails(task, adding_one(**{"participant_id": "N-001", empty: ""}))
+    assert sandbox.requests() == []
+
+
+def test_a_list_of_no_study_is_refused(sandbox: Sandbox, task: Task) -> None:
+    assert "study_oid is empty" in fails(task, listing(study_oid=""))
+    assert sandbox.requests() == []
+
+
 @pytest.mark.parametrize("empty", ["study_oid", "site_oid"])
 def test_an_argument_that_renders_to_nothing_is_refused(
     sandbox: Sandbox, task: Task, write_csv: WriteCsv, empty: str
@@ -428,7 +451,35 @@ def listing(**options: Any) -> OpenClinicaListParticipantsOperator:
 def test_participants_are_listed_and_filtered(task: Task, options: dict[str, Any], count: int) -> None:
     listed = task.run(listing(**options))
     assert len(listed) == count
-    assert all(set(participant) == {"participant_id", "participant_oid", "status"} for participant in listed)
+    keys = {"participant_id", "participant_oid", "status", "site_oid"}
+    assert all(set(participant) == keys for participant in listed)
+    assert {participant["site_oid"] for participant in listed} <= {options.get("site_oid") or None}
+
+
+def test_on_request_a_list_of_the_study_tells_who_is_at_which_site(sandbox: Sandbox, task: Task) -> None:
+    listed = task.run(listing(by_site=True, include_removed=True))
+
+    found = {participant["participant_id"]: participant["site_oid"] for participant in listed}
+    assert found == {person["participant"]: person["site"] for person in sandbox.participants()}
+    assert site_and_participant(listed[0]) == {
+        "site_oid": listed[0]["site_oid"],
+        "participant_id": listed[0]["participant_id"],
+    }
+
+
+@pytest.mark.parametrize("options", [{"site_oid": "S_BOSTON"}, {"changed_since": "2100-01-01"}], ids=str)
+def test_sites_are_not_asked_where_they_tell_nothing(sandbox: Sandbox, task: Task, options: dict[str, str]) -> None:
+    task.run(listing(by_site=True, **options))
+
+    assert len([call for call in sandbox.requests() if "/clinicaldata/" in call["path"]]) == 1
+
+
+@pytest.mark.parametrize("dialect", ["docs"])
+def test_somebody_at_no_site_is_listed_without_one(task: Task) -> None:
+    task.run(adding_one("N-001", site_oid=None))
+
+    sites = {participant["participant_id"]: participant["site_oid"] for participant in task.run(listing(by_site=True))}
+    assert sites["N-001"] is None
 
 
 def test_only_those_who_changed_are_listed(task: Task) -> None:

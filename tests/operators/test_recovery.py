@@ -5,7 +5,6 @@ The dialect of the documents has no job list; the other has one. A store of ``No
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,10 +49,11 @@ def test_a_retry_finds_the_job_of_a_try_that_was_killed(
 ) -> None:
     task.store = DictStore() if has_store else None
     uri = labs("BOS-001")
-    sandbox.fate("slow", seconds=2)
+    sandbox.fate("stuck")
     kill_while_waiting(task, importing(uri))
 
     task.ti.retry()
+    sandbox.release()
     result = task.run(importing(uri))
 
     assert result["outcomes"] == {"Inserted": 9}
@@ -63,10 +63,11 @@ def test_a_retry_finds_the_job_of_a_try_that_was_killed(
 @docs_only
 def test_the_record_suffices_where_there_is_no_job_list(sandbox: Sandbox, task: Task, labs: Labs) -> None:
     uri = labs("BOS-001")
-    sandbox.fate("slow", seconds=2)
+    sandbox.fate("stuck")
     kill_while_waiting(task, importing(uri))
 
     task.ti.retry()
+    sandbox.release()
 
     assert task.run(importing(uri))["outcomes"] == {"Inserted": 9}
     assert len(names(sandbox)) == 1
@@ -79,7 +80,7 @@ def test_with_neither_record_nor_list_a_second_try_asks_the_user(
 ) -> None:
     task.store = None
     uri = labs("BOS-001")
-    sandbox.fate("slow", seconds=2)
+    sandbox.fate("stuck")
     kill_while_waiting(task, importing(uri))
 
     task.ti.retry()
@@ -98,15 +99,13 @@ def test_a_retry_goes_on_with_the_first_part_that_has_no_outcome(
     sandbox: Sandbox, task: Task, labs: Labs, deferrable: bool
 ) -> None:
     uri = labs("BOS-001", "BOS-002", "BOS-003")
-    sandbox.fate("slow", seconds=0.2)
-    sandbox.fate("slow", seconds=3)
-    operator = importing(uri, max_items_per_job=9)
-    threading.Timer(2, operator.on_kill).start()
-    with pytest.raises(WaitInterruptedError):
-        task.run(operator)
+    sandbox.fate("slow", seconds=0)
+    sandbox.fate("stuck")
+    kill_while_waiting(task, importing(uri, max_items_per_job=9), until=lambda: len(names(sandbox)) == 2)
     assert len(names(sandbox)) == 2
 
     task.ti.retry()
+    sandbox.release()
     result = task.run(importing(uri, max_items_per_job=9, deferrable=deferrable))
 
     assert len(result["jobs"]) == len(names(sandbox)) == 3
@@ -241,7 +240,7 @@ def test_a_file_that_names_a_site_needs_the_study_for_a_lost_job_to_be_looked_up
 ) -> None:
     task.store = None
     uri = labs("BOS-001")
-    sandbox.fate("slow", seconds=2)
+    sandbox.fate("stuck")
     kill_while_waiting(task, importing(uri, study_oid=None))
 
     task.ti.retry()

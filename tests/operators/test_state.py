@@ -54,6 +54,20 @@ def test_only_the_first_try_can_be_sure_that_nothing_was_sent(task: Task) -> Non
     assert not state.is_first_try(task.context)
 
 
+@pytest.mark.parametrize("retries", [0, 2])
+def test_the_first_try_after_a_clearing_is_a_first_one_too(task: Task, retries: int) -> None:
+    operator = BaseOperator(task_id="visit", retries=retries)
+    task.ti.max_tries = retries
+    seen = []
+    for _ in range(2):
+        seen.append(state.is_first_try_of_generation(task.context, operator))
+        task.ti.retry()
+        seen.append(state.is_first_try_of_generation(task.context, operator))
+        task.ti.clear()
+        task.ti.max_tries += retries  # as Airflow does
+    assert seen == [True, False, True, False]
+
+
 def test_mapped_tasks_are_told_apart(task: Task) -> None:
     first = state.task_key(task.context)
     task.ti.map_index = 1

@@ -126,7 +126,7 @@ def test_administrators_with_any_role_may(administrator, change, may):
     ("study", "job_uuid", "reason"),
     [
         ("S_NONE", NO_JOB, "No study found for StudyOId:S_NONE."),
-        ("S_JUNO", NO_JOB, f"No content found for job Uuid: {NO_JOB}"),
+        ("S_JUNO", NO_JOB, f"No content found for job Uuid: {NO_JOB}."),
     ],
 )
 def test_what_is_not_there_is_named_in_a_header(administrator, study, job_uuid, reason):

@@ -53,10 +53,11 @@ def test_a_study_without_jobs_is_quiet(sandbox: Sandbox, task: Task) -> None:
 
 @with_job_list
 def test_it_waits_until_the_last_job_has_ended(sandbox: Sandbox, task: Task) -> None:
-    sandbox.fate("slow", seconds=0.5)
+    sandbox.fate("stuck")
     Caller(sandbox).submit()
 
     assert not is_quiet(task)
+    sandbox.release()
     task.run(sensing())
     assert [job["status"] for job in sandbox.jobs()] == ["COMPLETED"]
 
@@ -131,6 +132,26 @@ def test_a_server_that_is_down_is_asked_again(sandbox: Sandbox, task: Task, said
 
     sandbox.service.faults.clear()
     assert is_quiet(task)
+
+
+@with_job_list
+@pytest.mark.parametrize("deferrable", [False, True], ids=["poking", "deferred"])
+def test_it_waits_in_a_worker_or_in_the_triggerer(sandbox: Sandbox, task: Task, deferrable: bool) -> None:
+    listed = '[{"uuid": "6c325687-c3c3-41f6-9b98-154ef3352cb1", "status": "IN_PROGRESS"}]'
+    sandbox.fault("status", path="studies/*", status=200, body=listed, times=2)
+
+    task.run(sensing(deferrable=deferrable))
+
+    assert len([request for request in sandbox.requests() if request["path"].endswith("/jobs")]) == 3
+
+
+@with_job_list
+def test_deferred_a_job_that_does_not_end_is_a_sensors_timeout_too(sandbox: Sandbox, task: Task) -> None:
+    sandbox.fate("stuck")
+    Caller(sandbox).submit()
+
+    with pytest.raises(AirflowSensorTimeout, match="no job of S_JUNO is running"):
+        task.run(sensing(timeout=0.2, deferrable=True))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_openclinica.errors import ConfigurationError, JobUnknownError, RowsFailedError
 from airflow_provider_openclinica.operators.clinicaldata import OpenClinicaImportClinicalDataOperator
+from airflow_provider_openclinica.operators.events import OpenClinicaBulkEventsOperator
 from airflow_provider_openclinica.sensors.jobs import OpenClinicaJobSensor
 from tests.documents import BAD_UNIT, labs
 from tests.tasks import Task
@@ -95,7 +96,6 @@ def test_failed_rows_pass_as_fail_on_allows(sandbox: Sandbox, task: Task, submit
 def test_a_result_with_several_jobs_is_waited_for_one_by_one(
     sandbox: Sandbox, task: Task, submit: Submit, deferrable: bool
 ) -> None:
-    sandbox.fate("slow", seconds=1)
     first, second = submit(), submit()
     both = first | {"jobs": first["jobs"] + second["jobs"]}
 
@@ -117,10 +117,11 @@ def test_a_job_that_does_not_end_in_time_is_a_sensors_timeout(
 def test_each_poke_is_one_look_so_that_a_sensor_can_be_rescheduled(
     sandbox: Sandbox, task: Task, submit: Submit
 ) -> None:
-    sandbox.fate("slow", seconds=0.7)
+    sandbox.fate("stuck")
     submitted = submit()
 
     assert sensing(submitted, mode="reschedule").poke(task.context) is False
+    sandbox.release()
     done: bool | PokeReturnValue = False
     while not done:
         done = sensing(submitted, mode="reschedule").poke(task.context)
@@ -152,6 +153,17 @@ def test_the_study_lets_the_job_list_tell_a_failed_job(sandbox: Sandbox, task: T
 
     with pytest.raises(AirflowFailException, match="gave the job up"):
         task.run(sensing(submit(), study_oid="S_JUNO"))
+
+
+@both_modes
+def test_a_result_without_jobs_has_nothing_to_wait_for(sandbox: Sandbox, task: Task, deferrable: bool) -> None:
+    operator = OpenClinicaBulkEventsOperator(
+        task_id="visits", study_oid="S_JUNO", site_oid="S_BOSTON", rows=[], wait_for_completion=False
+    )
+    result = task.run(operator)
+
+    assert task.run(sensing(result, deferrable=deferrable)) == result
+    assert sandbox.requests() == []
 
 
 @pytest.mark.parametrize(

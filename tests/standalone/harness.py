@@ -27,9 +27,9 @@ import requests
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-START_SECONDS = 120
-PARSE_SECONDS = 60
-TASK_SECONDS = 60
+START_SECONDS = 300
+PARSE_SECONDS = 180
+TASK_SECONDS = 180
 T = TypeVar("T")
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 

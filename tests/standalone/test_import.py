@@ -56,10 +56,11 @@ def test_a_deferrable_import_goes_through_the_triggerer(start: Any, openclinica:
 def test_a_worker_that_dies_while_waiting_leaves_one_job_that_the_next_try_finds(
     start: Any, openclinica: RunningSandbox, number: signal.Signals
 ) -> None:
-    openclinica.plan("job-fates", fate="slow", seconds=10)
+    openclinica.plan("job-fates", fate="stuck")
     run = start("import_waiting")
     run.wait_for_line("labs", "is running")
     run.kill("labs", number)
+    openclinica.plan("release")
     task = run.wait_for("labs", {"success"})
 
     assert task["try_number"] == 2
