@@ -39,12 +39,13 @@ def _port(argument: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_openclinica.sandbox",
-        description="An OpenClinica 4 on this machine, for developing and testing. It listens on 127.0.0.1 only.",
+        description="An OpenClinica on this machine, for developing and testing. It listens on 127.0.0.1 only.",
         argument_default=argparse.SUPPRESS,
     )
     usual = Options()
     add = parser.add_argument
     add("--port", type=_port, default=8090, help="port to listen on; 0 for any free one (default: 8090)")
+    add("--version", type=int, choices=[3, 4], help=f"of the OpenClinica to play (default: {usual.version})")
     add(
         "--dialect",
         choices=[str(dialect) for dialect in Dialect],
@@ -86,16 +87,16 @@ def _parser() -> argparse.ArgumentParser:
 def _introduction(sandbox: Sandbox) -> str:
     service = sandbox.service
     places = [service.study.oid, *(site.oid for site in service.study.sites)]
-    return "\n".join(
-        (
-            f"OpenClinica sandbox ({service.dialect} dialect) on {sandbox.study_url}",
-            f"  tokens from  {sandbox.auth_url}",
-            f"  logins       {', '.join(service.accounts.logins())} (password {PASSWORD}, where none was given)",
-            f"  study        {places[0]}, sites {', '.join(places[1:]) or 'none'}",
-            f"  jobs         {sandbox.study_url}/Jobs",
-            "Ctrl-C stops it.",
-        )
-    )
+    logins = f"  logins       {', '.join(service.accounts.logins())} (password {PASSWORD}, where none was given)"
+    study = f"  study        {places[0]}, sites {', '.join(places[1:]) or 'none'}"
+    if service.options.version == 3:
+        head = f"OpenClinica sandbox (version 3) on {sandbox.study_url}"
+        lines = [head, f"  SOAP         {sandbox.ws_url}", logins, study]
+    else:
+        head = f"OpenClinica sandbox ({service.dialect} dialect) on {sandbox.study_url}"
+        jobs = f"  jobs         {sandbox.study_url}/Jobs"
+        lines = [head, f"  tokens from  {sandbox.auth_url}", logins, study, jobs]
+    return "\n".join([*lines, f"  ClinOne      {sandbox.clinone_url}", "Ctrl-C stops it."])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

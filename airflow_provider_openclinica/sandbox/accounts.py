@@ -42,6 +42,9 @@ class Account:
     :param roles: role by the OID of a study or site.
     :param active_study: OID of the study or site that is open on the web page; jobs of another study look unknown.
     :param user_type: ``User``, ``Business Admin``, ``Tech Admin``, or ``System``.
+    :param removed_roles: version 3 only, like those that follow: the OIDs where the role was taken away.
+    :param locked: whether the password opens nothing any more; the API key still does.
+    :param soap: whether SOAP may be used.
     """
 
     login: str
@@ -49,6 +52,9 @@ class Account:
     roles: dict[str, Role] = field(default_factory=dict)
     active_study: str | None = None
     user_type: str = "User"
+    removed_roles: Collection[str] = ()
+    locked: bool = False
+    soap: bool = True
 
     @property
     def uuid(self) -> str:

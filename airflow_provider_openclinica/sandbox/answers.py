@@ -99,7 +99,7 @@ def html(status: int, *, headers: Mapping[str, str] | None = None, note: str = "
 
 def login_page(status: int = 200) -> Response:
     """Answer as a proxy or the web application does whose session has gone."""
-    return HTMLResponse(page("Log in to OpenClinica", "<form>Log in</form>"), status)
+    return HTMLResponse(page("Log in to OpenClinica", "<form action='j_spring_security_check'>Log in</form>"), status)
 
 
 def page(title: str, body: str) -> str:

@@ -1,7 +1,7 @@
 """What the four selectors of a retrieval find (docs/protocol.md, clinical data).
 
-Only four combinations find anything: everybody; all of one participant; events of one participant; and a form in
-these. Whatever else is asked for is answered without data.
+Only four combinations find anything: everybody; all of one participant; events of one participant; and a form in one
+of these. Whatever else is asked for is answered without data.
 """
 
 from __future__ import annotations
@@ -64,8 +64,9 @@ class Selectors:
     @property
     def is_answerable(self) -> bool:
         """Tell whether this is one of the four combinations that find anything."""
-        everything = (self.participant, self.event, self.form) == (ALL, ALL, ALL)
-        return everything or (self.participant != ALL and (self.event != ALL or self.form == ALL))
+        if self.participant == ALL:
+            return (self.event, self.form) == (ALL, ALL)
+        return self.form == ALL or (self.event != ALL and "," not in self.event)
 
     def sections(self, db: sqlite3.Connection, place: Place) -> list[Section]:
         """Find what is to be written: one section for a participant, or one for each place that has any.

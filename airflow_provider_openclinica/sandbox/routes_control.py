@@ -15,6 +15,7 @@ from airflow_provider_openclinica.sandbox.data import ClinicalStore
 from airflow_provider_openclinica.sandbox.faults import Fault, Kind
 from airflow_provider_openclinica.sandbox.jobs import Fate, Plan
 from airflow_provider_openclinica.sandbox.participants import Registry
+from airflow_provider_openclinica.sandbox.routes_clinone import change_clinone
 from airflow_provider_openclinica.sandbox.statuses import Statuses
 
 if TYPE_CHECKING:
@@ -198,6 +199,7 @@ ROUTES = [
         ("POST", "statuses", change_data_status),
         ("POST", "settings", change_settings),
         ("POST", "extracts", run_extract),
+        ("POST", "clinone", change_clinone),
         ("GET", "requests", show_requests),
         ("DELETE", "requests", clear_requests),
         ("GET", "jobs", show_jobs),

@@ -30,7 +30,7 @@ def list_executions(request: Request) -> Response:
         return _header_error(REFUSED)
     executions = service.extracts.of(job_uuid)
     if not executions:
-        return _header_error(f"No content found for job Uuid: {job_uuid}")
+        return _header_error(f"No content found for job Uuid: {job_uuid}.")
     listed = {ExtractState.COMPLETED, ExtractState.LOST}
     return json(
         [{"dateCreated": each.created, "jobExecutionUuid": each.uuid} for each in executions if each.state in listed]

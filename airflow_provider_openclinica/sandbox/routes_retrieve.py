@@ -24,10 +24,11 @@ from airflow_provider_openclinica.sandbox.retrieve import Breakdown, EventSelect
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
 
     from airflow_provider_openclinica.sandbox.accounts import Account
     from airflow_provider_openclinica.sandbox.service import Place, Service
@@ -118,7 +119,7 @@ def _wants_either(request: Request, dialect: Dialect, name: str, documented: str
     return wants(request, name, default)
 
 
-def _xml(retrieval: Retrieval) -> Iterator[str]:
+def _xml(retrieval: Retrieval) -> Generator[str]:
     yield retrieval.opening
     with retrieval.service.state.reading() as db:
         exporter = retrieval.exporter(db)
@@ -143,7 +144,7 @@ def _subjects(section: Section, exporter: Exporter, converter: Converter) -> Ite
         yield converter.subject("".join(exporter.subject(participant, found=not section.is_empty)))
 
 
-def _spooled(pieces: Iterable[str]) -> Iterator[str]:
+def _spooled(pieces: Iterable[str]) -> Generator[str]:
     """Keep a document until it is whole, as the server does: a part that cannot be written spoils all of it."""
     with ExitStack() as stack:
         kept = stack.enter_context(
@@ -155,13 +156,13 @@ def _spooled(pieces: Iterable[str]) -> Iterator[str]:
         return _read(kept, stack.pop_all())
 
 
-def _read(kept: IO[str], until_read: ExitStack) -> Iterator[str]:
+def _read(kept: IO[str], until_read: ExitStack) -> Generator[str]:
     with until_read:
         while piece := kept.read(CHUNK):
             yield piece
 
 
-def _answer(request: Request, media_type: str, pieces: Iterator[str]) -> Response:
+def _answer(request: Request, media_type: str, pieces: Generator[str]) -> Response:
     """Send a document in the charset that ``Accept`` names.
 
     Where it names none, the source writes Latin-1 with a question mark for all else, and says so; the documented
@@ -172,11 +173,33 @@ def _answer(request: Request, media_type: str, pieces: Iterator[str]) -> Respons
     content_type = f"{media_type};charset={charset}"
     if service.dialect is Dialect.DOCS and "charset" not in request.headers.get("accept", "").lower():
         charset, content_type = "utf-8", media_type
-    return StreamingResponse(_encoded(pieces, charset), headers={"Content-Type": content_type})
+    return Streamed(pieces, charset, content_type)
 
 
-def _encoded(pieces: Iterator[str], charset: str) -> Iterator[bytes]:
-    encoder = codecs.getincrementalencoder(charset)("replace")
+class Streamed(StreamingResponse):
+    """Sends a document, and ends what writes it as soon as nobody reads on.
+
+    Left to the garbage collector, that would happen later, and in two threads at once.
+    """
+
+    def __init__(self, pieces: Generator[str], charset: str, content_type: str) -> None:
+        super().__init__(encoded(pieces, charset), headers={"Content-Type": content_type})
+        self._pieces = pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, or as much of it as somebody takes."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._pieces.close()
+
+
+def encoded(pieces: Iterable[str], charset: str, errors: str = "replace") -> Iterator[bytes]:
+    """Encode a document, and give it in portions that are worth sending.
+
+    :param errors: what becomes of characters that the charset lacks, as Python's codecs call it.
+    """
+    encoder = codecs.getincrementalencoder(charset)(errors)
     waiting: list[str] = []
     size = 0
     for piece in pieces:

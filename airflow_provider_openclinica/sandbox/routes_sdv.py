@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_openclinica.sandbox.accounts import SITE_WRITERS, STUDY_WRITERS, Role
-from airflow_provider_openclinica.sandbox.answers import html, json, json_error
+from airflow_provider_openclinica.sandbox.answers import json, json_error
 from airflow_provider_openclinica.sandbox.import_run import Refused
-from airflow_provider_openclinica.sandbox.sdv import Overflow, checked_ordinal, described, find_form
+from airflow_provider_openclinica.sandbox.sdv import checked_ordinal, described, find_form
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -31,8 +31,6 @@ def list_items(request: Request) -> Response:
             return json(described(db, place.study, form, changed_only=changed_only))
     except Refused as refusal:
         return json_error(refusal.code, study=wanted["study"], site="")
-    except Overflow:
-        return html(500)
 
 
 def _place(service: Service, account: Account, oid: str) -> Place:

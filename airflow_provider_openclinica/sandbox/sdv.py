@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openclinica.sandbox import history
+from airflow_provider_openclinica.sandbox.answers import Answered, html
 from airflow_provider_openclinica.sandbox.data import ClinicalStore, FormRecord, ItemPlace, Occurrence, Participant
 from airflow_provider_openclinica.sandbox.import_run import QUERY, Refused
 from airflow_provider_openclinica.sandbox.stored_values import StoredValue, values_in
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
 
 NOT_VERIFIED, VERIFIED, CHANGED = "NOT_VERIFIED", "VERIFIED", "CHANGED_SINCE_VERIFIED"
 LARGEST_ORDINAL = 2**31 - 1
-
-
-class Overflow(Exception):  # noqa: N818 - the server's fault
-    """The server breaks down: a number is too large for it, or there is nothing where it looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +38,12 @@ def checked_ordinal(text: str) -> int:
     """Read which occurrence is meant.
 
     :raises Refused: it is no whole number from 1.
-    :raises Overflow: it is too large for the server.
+    :raises Answered: 500 HTML, for one that is too large for the server.
     """
     if re.fullmatch("0*[1-9][0-9]*", text) is None:
         raise Refused("eventOrdinalIsIncorrect")
     if len(text.lstrip("0")) > len(str(LARGEST_ORDINAL)) or int(text) > LARGEST_ORDINAL:
-        raise Overflow
+        raise Answered(html(500))
     return int(text)
 
 
@@ -56,7 +53,7 @@ def find_form(
     """Find a form, as far as it can be verified.
 
     :raises Refused: with the code of the first thing that is not there, in the server's order.
-    :raises Overflow: the form was never begun.
+    :raises Answered: 500 HTML, for a form that was never begun.
     """
     store, study = ClinicalStore(db), place.study
     found = store.participants_by_id(participant_id, study.scope(place.oid))
@@ -72,7 +69,7 @@ def find_form(
         raise Refused("formOIDNotAvailableInThisStudy")
     record = store.forms(occurrence.id).get(form_oid)
     if record is None:
-        raise Overflow
+        raise Answered(html(500))
     if not record.complete:
         raise Refused("eventCrfIsNotInCompleted")
     return Form(found[0], event, occurrence, record)

@@ -25,6 +25,7 @@ from starlette.routing import Route
 
 from airflow_provider_openclinica.sandbox import (
     routes_casebook,
+    routes_clinone,
     routes_contacts,
     routes_control,
     routes_events,
@@ -42,6 +43,11 @@ from airflow_provider_openclinica.sandbox.answers import Answered, html
 from airflow_provider_openclinica.sandbox.dialect import Dialect
 from airflow_provider_openclinica.sandbox.faults import API, Fault, Kind
 from airflow_provider_openclinica.sandbox.jobs import Fate, Plan
+from airflow_provider_openclinica.sandbox.oc3.pages import LOGIN_PAGE as LOGIN_PAGE_3
+from airflow_provider_openclinica.sandbox.oc3.pages import WS_ROOT
+from airflow_provider_openclinica.sandbox.oc3.server import Container
+from airflow_provider_openclinica.sandbox.oc3.server import routes as routes_of_version_3
+from airflow_provider_openclinica.sandbox.oc3.service import Service3
 from airflow_provider_openclinica.sandbox.routes_pages import STUDY_PATH, TOKEN_PATH
 from airflow_provider_openclinica.sandbox.service import Options, Service
 from airflow_provider_openclinica.sandbox.wire import CuttableProtocol, Wire
@@ -61,20 +67,31 @@ SDV_PATH = (
 
 def application(service: Service) -> ASGIApp:
     """Build the web application of a sandbox."""
+    is_version_3 = isinstance(service, Service3)
     app = Starlette(
         routes=[
-            *api(service),
-            Route(STUDY_PATH + "/Jobs", routes_pages.show_jobs),
-            Route(TOKEN_PATH, routes_pages.hand_out_token, methods=["POST"]),
-            Route("/", routes_pages.about),
-            Route(STUDY_PATH, routes_pages.about),
+            *(routes_of_version_3() if is_version_3 else _routes(service)),
+            *routes_clinone.ROUTES,
             *routes_control.ROUTES,
         ],
         exception_handlers={Answered: _answer, HTTPException: _answer, Exception: _answer},
     )
     app.router.redirect_slashes = False
     app.state.service = service
+    if is_version_3:
+        return Wire(Container(app), service.faults, service.requests, LOGIN_PAGE_3)
     return Wire(app, service.faults, service.requests)
+
+
+def _routes(service: Service) -> list[Route]:
+    """Give the API and the pages of version 4."""
+    return [
+        *api(service),
+        Route(STUDY_PATH + "/Jobs", routes_pages.show_jobs),
+        Route(TOKEN_PATH, routes_pages.hand_out_token, methods=["POST"]),
+        Route("/", routes_pages.about),
+        Route(STUDY_PATH, routes_pages.about),
+    ]
 
 
 def api(service: Service) -> list[Route]:
@@ -173,7 +190,7 @@ class Sandbox:
         :raises OSError: the port is taken, or a file cannot be read.
         :raises ValueError: the study cannot be read, or the state is none, or that of another study.
         """
-        self.service = Service(self._options)
+        self.service = Service3(self._options) if self._options.version == 3 else Service(self._options)
         try:
             listener = socket.create_server((LOOPBACK, self._wanted_port), backlog=512)
         except OSError as error:
@@ -223,6 +240,11 @@ class Sandbox:
         return self.url + STUDY_PATH
 
     @property
+    def ws_url(self) -> str:
+        """Where SOAP is, in version 3."""
+        return self.url + WS_ROOT
+
+    @property
     def api_url(self) -> str:
         """What all addresses of the API begin with."""
         return self.url + API.rstrip("/")
@@ -231,6 +253,16 @@ class Sandbox:
     def auth_url(self) -> str:
         """Where tokens come from."""
         return self.url + TOKEN_PATH
+
+    @property
+    def clinone_url(self) -> str:
+        """What a connection to ClinOne calls host."""
+        return self.url + routes_clinone.API_PATH
+
+    @property
+    def clinone_auth_url(self) -> str:
+        """Where tokens for ClinOne come from."""
+        return self.url + routes_clinone.TOKEN_PATH
 
     def fault(self, kind: str, **details: Any) -> int:
         """Plan a fault; the details are the fields of :class:`~airflow_provider_openclinica.sandbox.faults.Fault`."""
@@ -243,6 +275,15 @@ class Sandbox:
     def release(self, job_uuid: str | None = None) -> int:
         """Let a stuck job go on, or all of them; tell how many did."""
         return self.service.jobs.release(job_uuid)
+
+    def lose(self, times: int = 1) -> None:
+        """Version 3: let the next writes by SOAP store nothing, though they are answered with success.
+
+        :raises TypeError: this is another version.
+        """
+        if not isinstance(self.service, Service3):
+            raise TypeError("only version 3 loses writes")
+        self.service.lose(times)
 
     def configure(self, **settings: Any) -> None:
         """Change settings of the study: ``participate``, ``generates_ids``, ``expected_participants``; or ``casebook``.
@@ -265,6 +306,10 @@ class Sandbox:
         participant="BOS-001", event="SE_BASELINE", status="completed")``.
         """
         routes_control.change_data_status(self.service, {"kind": kind, **wanted})
+
+    def clinone(self, **wanted: Any) -> None:
+        """Plan what ClinOne answers at a ``path`` (``json``, ``status``); change its ``scopes``; ``revoke`` tokens."""
+        routes_clinone.change_clinone(self.service, wanted)
 
     def requests(self) -> list[dict[str, Any]]:
         """Tell what was asked so far, oldest first; no secrets among it."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_openclinica.sandbox.accounts import Account, Accounts, Role
 from airflow_provider_openclinica.sandbox.auth import Tokens, identify
+from airflow_provider_openclinica.sandbox.clinone import ClinOne
 from airflow_provider_openclinica.sandbox.data import ClinicalStore
 from airflow_provider_openclinica.sandbox.demo import demo_study
 from airflow_provider_openclinica.sandbox.dialect import Dialect
@@ -30,6 +31,7 @@ PASSWORD = "sandbox"  # noqa: S105 - printed at the start, for invented data
 class Options:
     """How a sandbox is started.
 
+    :param version: 4, or 3 for OpenClinica 3, to which only ``state``, ``study`` and ``users`` matter.
     :param dialect: whose account of OpenClinica is played.
     :param state: a SQLite file that outlives the sandbox; ``None`` for none.
     :param study: ODM metadata of the study to play; ``None`` for the demo study.
@@ -40,8 +42,10 @@ class Options:
         a session of the web page for it.
     :param job_list: whether job lists exist; ``None``: in the source dialect only, as the vendor documents none.
     :param users: logins and passwords of further Data Managers.
+    :raises ValueError: there is no such version.
     """
 
+    version: int = 4
     dialect: Dialect = Dialect.DOCS
     state: Path | None = None
     study: Path | None = None
@@ -51,6 +55,11 @@ class Options:
     job_list: bool | None = None
     casebook: bool = False
     users: Sequence[tuple[str, str]] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a version that nobody plays."""
+        if self.version not in {3, 4}:
+            raise ValueError(f"there is no version {self.version} to play: 3 or 4")
 
     @property
     def has_job_list(self) -> bool:
@@ -89,6 +98,7 @@ class Service:
         self.tokens = Tokens(self.state, seconds=options.token_seconds, rate=options.token_rate)
         self.jobs = Jobs(self.state, seconds=options.job_seconds)
         self.extracts = Extracts(self.state)
+        self.clinone = ClinOne()
         self.faults = Faults()
         self.requests = Requests()
         self._begin()
@@ -107,6 +117,7 @@ class Service:
         self.state.wipe()
         self.requests.clear()
         self.tokens.reset()
+        self.clinone.reset()
         self._begin()
 
     def close(self) -> None:

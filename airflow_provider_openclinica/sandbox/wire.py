@@ -147,10 +147,14 @@ class Exchange:
 
 
 class Wire:
-    """An ASGI application around another."""
+    """An ASGI application around another.
 
-    def __init__(self, app: ASGIApp, faults: Faults, requests: Requests) -> None:
+    :param login_page: where whoever is not logged in is led to.
+    """
+
+    def __init__(self, app: ASGIApp, faults: Faults, requests: Requests, login_page: str = LOGIN_PAGE) -> None:
         self._app = app
+        self._login_page = login_page
         self._faults = faults
         self._requests = requests
 
@@ -187,7 +191,7 @@ class Wire:
             case Fault():
                 if fault.processed:
                     await process(_unheard)
-                await _instead(fault)(exchange.scope, exchange.receive, exchange.send)
+                await _instead(fault, self._login_page)(exchange.scope, exchange.receive, exchange.send)
 
 
 async def _unheard(message: Message) -> None:
@@ -212,10 +216,10 @@ class _Shortened:
         raise ClientDisconnect
 
 
-def _instead(fault: Fault) -> Response:
+def _instead(fault: Fault, login_page_path: str) -> Response:
     """Build the answer that a fault gives instead of the server's."""
     if fault.kind is Kind.REDIRECT:
-        return Response(status_code=fault.status or 302, headers={"Location": LOGIN_PAGE, **fault.headers})
+        return Response(status_code=fault.status or 302, headers={"Location": login_page_path, **fault.headers})
     if fault.kind is Kind.HTML:
         return login_page(fault.status or 200)
     if fault.kind is Kind.CODE:

@@ -111,6 +111,7 @@ def test_options_reach_the_sandbox():
         (["--host", "0.0.0.0"], "unrecognized arguments"),  # noqa: S104
         (["--user", "ann"], "expected login:password"),
         (["--dialect", "klingon"], "invalid choice"),
+        (["--version", "2"], "invalid choice"),
         (["--study", "STUDY"], "cannot start"),
         (["--study", "nowhere.xml"], "cannot start"),
         (["--state", "OTHER"], "cannot start"),
@@ -131,3 +132,14 @@ def test_what_it_cannot_do_it_says_in_one_line(tmp_path: Path, arguments, messag
     assert ended.returncode == 2
     assert message in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_version_3_says_where_its_two_applications_are():
+    with running("--version", 3) as (process, study_url):
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/OpenClinica", study_url)
+        assert requests.post(f"{study_url}/pages/healthcheck/runtime", timeout=10).json() == {"result": 20}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+        rest = process.stdout.read()
+        assert f"{study_url}-ws" in rest
+        assert all(name in rest for name in ("data_manager", "S_JUNO", "S_BOSTON"))

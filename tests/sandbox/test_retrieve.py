@@ -96,7 +96,15 @@ def test_a_form_is_selected_by_what_the_documents_or_the_source_take(filled, sel
 
 
 @pytest.mark.parametrize(
-    "path", ["*/SE_FOLLOWUP/*", "*/*/F_LABS_1", "*/SE_FOLLOWUP/F_LABS_1", "BOS-001/*/F_LABS_1", "BOS-001/*/F_LABS"]
+    "path",
+    [
+        "*/SE_FOLLOWUP/*",
+        "*/*/F_LABS_1",
+        "*/SE_FOLLOWUP/F_LABS_1",
+        "BOS-001/*/F_LABS_1",
+        "BOS-001/*/F_LABS",
+        "BOS-001/SE_FOLLOWUP,SE_AE/F_LABS_1",
+    ],
 )
 def test_other_combinations_are_answered_without_clinical_data(filled, path):
     root = document(filled, f"S_JUNO/{path}")

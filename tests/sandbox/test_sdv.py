@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_openclinica.sandbox.answers import Answered
 from airflow_provider_openclinica.sandbox.import_run import Refused
-from airflow_provider_openclinica.sandbox.sdv import Overflow, checked_ordinal
+from airflow_provider_openclinica.sandbox.sdv import checked_ordinal
 from tests.sandbox.bulk import code, with_roles
 from tests.sandbox.calls import Caller, is_html
 from tests.sandbox.imports import entry, event, form, group, item, note, odm, results, subject
@@ -198,7 +199,7 @@ def test_a_number_may_have_zeros_before_it(number, zeros):
 
 @given(st.integers(2**31))
 def test_a_number_beyond_32_bits_is_too_large(number):
-    with pytest.raises(Overflow):
+    with pytest.raises(Answered):
         checked_ordinal(str(number))
 
 
