@@ -1,9 +1,10 @@
-"""Write an invented ODM import file of a given size, streaming.
+"""Write an invented ODM file of a given size, streaming: one for the import, or an export.
 
-python -m benchmarks.generate_odm labs.xml --megabytes 150
+python -m benchmarks.generate_odm labs.xml --megabytes 150 [--export]
 
 Each participant has 4 visits of 5 forms of 3 groups of 10 items, with a note here and there, indented as most tools
-write it.
+write it. An export has the same in the server's form: no notes, unless they are asked for, and terse items, 2.6 million
+in 150 MB.
 """
 
 from __future__ import annotations
@@ -60,14 +61,34 @@ def participant(number: int, dice: random.Random) -> Iterator[str]:
     yield "    </SubjectData>\n"
 
 
-def generate(path: Path, megabytes: float) -> None:
+def exported(number: int, dice: random.Random) -> Iterator[str]:
+    """Yield the text of one participant as it is exported, in pieces."""
+    yield (
+        f'<SubjectData SubjectKey="SS_{number}" OpenClinica:StudySubjectID="B-{number:06}" '
+        'OpenClinica:Status="Available">\n'
+    )
+    for visit in range(1, 5):
+        yield f'<StudyEventData StudyEventOID="SE_VISIT{visit}" OpenClinica:StartDate="2026-01-{visit:02}">\n'
+        for form in range(1, 6):
+            yield f'<FormData FormOID="F_FORM{form}" OpenClinica:FormLayoutOID="1">\n'
+            for group in range(1, 4):
+                yield f'<ItemGroupData ItemGroupOID="IG_{form}_{group}" ItemGroupRepeatKey="1">\n'
+                for item in range(1, 11):
+                    yield f'<ItemData ItemOID="I_{form}{group}_ITEM{item}" Value="{dice.choice(VALUES)}"/>\n'
+                yield "</ItemGroupData>\n"
+            yield "</FormData>\n"
+        yield "</StudyEventData>\n"
+    yield "</SubjectData>\n"
+
+
+def generate(path: Path, megabytes: float, *, export: bool = False) -> None:
     """Write whole participants to ``path`` until it holds that many megabytes; the same size gives the same bytes."""
     dice, number, wanted = random.Random(20260105), 0, int(megabytes * 1_000_000)  # noqa: S311
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write(HEAD)
         while file.tell() < wanted:
             number += 1
-            file.writelines(participant(number, dice))
+            file.writelines((exported if export else participant)(number, dice))
         file.write(TAIL)
 
 
@@ -75,5 +96,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("path", type=Path)
     parser.add_argument("--megabytes", type=float, default=150)
+    parser.add_argument("--export", action="store_true")
     arguments = parser.parse_args()
-    generate(arguments.path, arguments.megabytes)
+    generate(arguments.path, arguments.megabytes, export=arguments.export)

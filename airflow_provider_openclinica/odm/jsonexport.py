@@ -50,8 +50,10 @@ def subjects_in_json(chunks: Iterator[bytes], repairs: Repairs) -> Iterator[tupl
             _refuse_other_than_odm(root)
             for _ in text.each():
                 yield from _of_clinical_data(text, repairs)
+        elif key.startswith("@"):
+            root[key] = text.value()
         else:
-            root[key] = text.value() if key.startswith("@") else text.value() and None
+            text.value()
     _refuse_other_than_odm(root)
 
 

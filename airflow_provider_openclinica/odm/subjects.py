@@ -19,7 +19,7 @@ from xml.parsers import expat
 from airflow_provider_openclinica.errors import FileError
 from airflow_provider_openclinica.odm.jsonexport import subjects_in_json
 from airflow_provider_openclinica.odm.names import ODM, split_name
-from airflow_provider_openclinica.odm.parser import BLANK, NOT_XML, TRUNCATED, opened
+from airflow_provider_openclinica.odm.parser import BLANK, opened
 from airflow_provider_openclinica.odm.repair import Repairs, clean, mend
 from airflow_provider_openclinica.odm.walker import OF_ODM
 
@@ -36,11 +36,14 @@ CLINICAL = f"{{{ODM}}}ClinicalData"
 DROPPED = tuple(f"{{{ODM}}}{name}" for name in ("Study", "AdminData", "ReferenceData", "Association", "AuditRecords"))
 
 REFUSED_DOCTYPE = "it has a document type declaration (<!DOCTYPE ...>), which is never read"
+CUT_OFF = "it ends before its last tag is closed: it was cut off"
 #: What libxml2's error numbers mean. Its own words may quote the document.
 REASONS = {
-    4: TRUNCATED,
-    5: TRUNCATED,
-    77: TRUNCATED,
+    4: CUT_OFF,
+    45: CUT_OFF,
+    73: CUT_OFF,
+    77: CUT_OFF,
+    5: "something follows after its end",
     9: "it holds a character that XML cannot hold",
     14: "a character reference names a character that XML cannot hold",
     26: "it uses an entity that is not declared",
@@ -49,6 +52,10 @@ REASONS = {
     76: "a closing tag does not match the tag that is open",
     201: "it uses a prefix that is declared nowhere",
 }
+#: Those about the end of a document, which no name can break.
+AT_THE_END = frozenset({4, 5, 45, 73, 77})
+LOOK = "Look at what should have written it."
+FETCH_AGAIN = "Fetch it again, or look at what wrote it."
 WRITTEN_BADLY = (
     "OpenClinica itself writes some names without escaping them: an item group, user or query status with '<' or a "
     "quotation mark in its name breaks its export. Rename it there, or leave out audits and queries."
@@ -87,9 +94,9 @@ def peeked(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
         read.append(chunk)
         if head := chunk.lstrip(BLANK):
             if not head.startswith((b"<", b"{")):
-                raise FileError(f"The document cannot be read: {NOT_XML}")
+                raise FileError("The document cannot be read: it is not XML, nor OpenClinica's JSON", next_step=LOOK)
             return head, itertools.chain(read, chunks)
-    raise FileError("The document is empty", next_step="Look at what should have written it.")
+    raise FileError("The document is empty", next_step=LOOK)
 
 
 def rooted(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -142,7 +149,8 @@ def refuse_other_than_odm(name: str, attributes: dict[str, str]) -> None:
 def broken(code: int, line: int) -> FileError:
     """Say that XML is not well-formed, without quoting it."""
     reason = REASONS.get(code, f"the XML is broken (libxml2 error {code})" if code else "the XML is broken")
-    return FileError(f"The document cannot be read, line {line}: {reason}", next_step=WRITTEN_BADLY)
+    next_step = FETCH_AGAIN if code in AT_THE_END else WRITTEN_BADLY
+    return FileError(f"The document cannot be read, line {line}: {reason}", next_step=next_step)
 
 
 def _subjects_in_xml(chunks: Iterator[bytes]) -> Iterator[tuple[str, etree._Element]]:

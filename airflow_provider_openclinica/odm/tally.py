@@ -19,15 +19,14 @@ ELEMENTS = {
     "items": b"<ItemData",
 }
 LONGEST = max(map(len, ELEMENTS.values()))
-END_BYTES = 64  #: of a document in which its last tag stands
 
 
 class Tally:
-    """Counts elements in chunks that may be cut anywhere, and remembers how the document ends."""
+    """Counts elements in chunks that may be cut anywhere."""
 
     def __init__(self) -> None:
         self.counts = dict.fromkeys(ELEMENTS, 0)
-        self._end = b""
+        self._end = b""  # of what was taken; a tag may go on in the next chunk
 
     def take(self, chunk: bytes) -> None:
         """Count what begins in a chunk, or across its border with the one before."""
@@ -37,9 +36,4 @@ class Tally:
             self.counts[name] += chunk.count(tag)
             at = border.find(tag, max(0, before - len(tag) + 1), before + len(tag) - 1)
             self.counts[name] += at >= 0
-        self._end = (self._end + chunk)[-END_BYTES:] if len(chunk) < END_BYTES else chunk[-END_BYTES:]
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the last tag that was taken ends the document."""
-        return self._end.rstrip(b" \t\r\n").endswith(b"</ODM>")
+        self._end = (self._end + chunk)[-LONGEST:] if len(chunk) < LONGEST else chunk[-LONGEST:]

@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 from airflow_provider_openclinica import odm
-from airflow_provider_openclinica.odm.read import Item
+from airflow_provider_openclinica.odm.reader import Item
 
 
 def only(source: Any, kind: type, **parameters: Any) -> Any:

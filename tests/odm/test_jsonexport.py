@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from airflow_provider_openclinica.odm.read import Event, Item, Query
+from airflow_provider_openclinica.odm.reader import Event, Item, Query
 from airflow_provider_openclinica.odm.repair import Repairs
 from tests.odm.exports import EXPORTS, as_json, clinical, items_in
 from tests.odm.records import items, only

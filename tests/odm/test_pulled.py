@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_openclinica import odm
 from airflow_provider_openclinica.client import JobState, OpenClinicaClient, ServerSettings, TokenManager, upload_from
-from airflow_provider_openclinica.odm.read import AuditEntry, Form, Item, Participant, Query
+from airflow_provider_openclinica.odm.reader import AuditEntry, Form, Item, Participant, Query
 from airflow_provider_openclinica.odm.repair import Repairs
 from tests.documents import FIRST, document, items
 
@@ -100,3 +100,13 @@ def test_queries_and_history_come_back_mended_and_counted(client: OpenClinicaCli
     assert (form.form_oid, form.removed, form.archived) == ("F_LABS", False, False)
     assert repairs.encoding == "utf-8"
     assert repairs.counts() == {"surrogate_pairs": 1}
+
+
+def test_a_control_character_in_a_note_does_not_cost_the_document(sandbox: Sandbox, client: OpenClinicaClient) -> None:
+    put(client, note=THREAD)
+    with sandbox.service.state.writing() as db:
+        db.execute("UPDATE notes SET text = ?", ("pasted\x0bfrom Word",))
+    repairs = Repairs()
+    (query,) = (record for record in pulled(client, repairs, include_queries=True) if isinstance(record, Query))
+    assert query.detailed_note == "pasted\ufffdfrom Word"
+    assert repairs.counts() == {"illegal_characters": 1}

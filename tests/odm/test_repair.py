@@ -48,6 +48,11 @@ def mended(data: bytes, *cuts: int) -> tuple[bytes, dict[str, int]]:
         ),
         pytest.param(b"a&#1;b", b"a&#65533;b", {"illegal_characters": 1}, id="a-control-character"),
         pytest.param(b"&#x0;&#xFFFF;&#1114112;", b"&#65533;" * 3, {"illegal_characters": 3}, id="no-characters"),
+        pytest.param(b"a\x0bb\x1f", "a\ufffdb\ufffd".encode(), {"illegal_characters": 2}, id="control-characters-raw"),
+        pytest.param(
+            "\ufffe\uffff".encode(), "\ufffd\ufffd".encode(), {"illegal_characters": 2}, id="no-characters-raw"
+        ),
+        pytest.param("\t\n\r\x7f\ufffd\uffee".encode(), "\t\n\r\x7f\ufffd\uffee".encode(), {}, id="raw-and-left"),
         pytest.param(b"&#9;&#10;&#xD;", b"&#9;&#10;&#xD;", {}, id="white-space-is-left"),
         pytest.param(b"&#233;&lt;&amp;&#x10FFFF;", b"&#233;&lt;&amp;&#x10FFFF;", {}, id="good-references-are-left"),
         pytest.param(b"A & B", b"A &amp; B", {"bare_ampersands": 1}, id="a-bare-ampersand"),

@@ -13,7 +13,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_openclinica.odm.read import KEYS, rows
+from airflow_provider_openclinica.odm.reader import KEYS, rows
 from airflow_provider_openclinica.odm.records import TABLES
 from airflow_provider_openclinica.odm.values import moment
 
@@ -67,7 +67,7 @@ def flatten(
 
 
 def tidy(table: str, row: dict[str, Any]) -> dict[str, Any]:
-    """Make a row of ``read.rows`` one of ``flatten``; it is changed where it stands."""
+    """Make a row of ``reader.rows`` one of ``flatten``; it is changed where it stands."""
     for column in DATES[table]:
         row[f"{column}_parsed"] = moment(row[column])
     for column in _OPTIONAL[table]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_openclinica.odm.names import is_ours
+from airflow_provider_openclinica.odm.names import is_ours, split_name
 from airflow_provider_openclinica.odm.records import (
     TABLES,
     AuditEntry,
@@ -26,7 +26,7 @@ from airflow_provider_openclinica.odm.records import (
 from airflow_provider_openclinica.odm.subjects import subjects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from lxml import etree
 
@@ -65,14 +65,14 @@ REMOVED = frozenset({"removed", "auto-removed"})
 
 
 class _LocalNames(dict[Any, str]):
-    """Name as lxml gives it -> local name; a name of somebody else stays as it is, and so is never asked for."""
+    """Name as lxml or expat gives it -> local name; a name of somebody else stays as it is: nobody asks for it."""
 
     def __missing__(self, name: str) -> str:
-        namespace, _, local = name[1:].rpartition("}") if name.startswith("{") else ("", "", name)
+        namespace, local = split_name(name.replace("}", " ").removeprefix("{"))
         return self.setdefault(name, local if is_ours(namespace) else name)
 
 
-_LOCAL = _LocalNames()
+LOCAL = _LocalNames()
 
 
 def read(source: Source, *, charset: str = "", repairs: Repairs | None = None) -> Iterator[Record]:
@@ -93,13 +93,60 @@ def rows(source: Source, *, charset: str = "", repairs: Repairs | None = None) -
         yield from rows_of(subject, study_oid)
 
 
-def rows_of(element: etree._Element, study_oid: str, *, items: bool = True) -> Iterator[tuple[str, Row]]:
-    """Yield what a document says of a participant.
+def rows_of(element: etree._Element, study_oid: str) -> Iterator[tuple[str, Row]]:
+    """Yield what a document says of a participant, whose SubjectData is given."""
+    keys, flags, row = participant_row(_attributes(element), study_oid)
+    yield "participants", row
+    for name, child in _children(element):
+        if name == "StudyEventData":
+            yield from _event(child, keys, flags)
+        else:
+            yield from rows_about(name, child, keys, "participant")
 
-    :param element: its SubjectData.
-    :param items: ``False`` passes over all that stands in item groups.
-    """
-    said = _attributes(element)
+
+def _event(element: etree._Element, above: Row, flags: Row) -> Iterator[tuple[str, Row]]:
+    keys, flags, row = event_row(_attributes(element), above, flags)
+    yield "events", row
+    for name, child in _children(element):
+        if name == "FormData":
+            yield from _form(child, keys, flags)
+        else:
+            yield from rows_about(name, child, keys, "event")
+
+
+def _form(element: etree._Element, above: Row, flags: Row) -> Iterator[tuple[str, Row]]:
+    keys, flags, row = form_row(_attributes(element), above, flags)
+    yield "forms", row
+    for name, child in _children(element):
+        if name == "ItemGroupData":
+            yield from _item_group(child, keys, flags)
+        else:
+            yield from rows_about(name, child, keys, "form")
+
+
+def _item_group(element: etree._Element, above: Row, flags: Row) -> Iterator[tuple[str, Row]]:
+    keys, flags, row = item_group_row(_attributes(element), above, flags)
+    yield "item_groups", row
+    blank = {**keys, **NO_ITEM, **flags}
+    for name, child in _children(element):
+        if not name.startswith("ItemData"):
+            yield from rows_about(name, child, keys, "item_group")
+            continue
+        row = blank.copy()
+        fill_item(row, name, child.items(), child.text or "")
+        below = list(_children(child)) if len(child) else []
+        units = (unit_in(reference) for kind, reference in below if kind == "MeasurementUnitRef")
+        row["measurement_unit_oid"] = next(filter(None, units), "")
+        yield "items", row
+        for kind, note in below:
+            yield from rows_about(kind, note, {**keys, "item_oid": row["item_oid"]}, "item")
+
+
+# -- what a tag says. Keys, flags and the row; the first two count for what stands in it, too
+
+
+def participant_row(said: dict[str, str], study_oid: str) -> tuple[Row, Row, Row]:
+    """Read SubjectData."""
     keys = {
         "study_oid": study_oid,
         "subject_key": said.get("SubjectKey", ""),
@@ -107,29 +154,22 @@ def rows_of(element: etree._Element, study_oid: str, *, items: bool = True) -> I
     }
     status = said.get("Status", "")
     flags = {"removed": status.casefold() in REMOVED, "archived": False}
-    yield (
-        "participants",
-        {
-            **keys,
-            "status": status,
-            "unique_identifier": said.get("UniqueIdentifier", ""),
-            "secondary_id": said.get("SecondaryID", ""),
-            "year_of_birth": said.get("YearOfBirth", ""),
-            "date_of_birth": said.get("DateOfBirth", ""),
-            "sex": _unless_null(said.get("Sex", "")),
-            "enrollment_date": _unless_null(said.get("EnrollmentDate", "")),
-            "removed": flags["removed"],
-        },
-    )
-    for name, child in _children(element):
-        if name == "StudyEventData":
-            yield from _event(child, keys, flags, items)
-        else:
-            yield from _about(name, child, keys, "participant")
+    row = {
+        **keys,
+        "status": status,
+        "unique_identifier": said.get("UniqueIdentifier", ""),
+        "secondary_id": said.get("SecondaryID", ""),
+        "year_of_birth": said.get("YearOfBirth", ""),
+        "date_of_birth": said.get("DateOfBirth", ""),
+        "sex": _unless_null(said.get("Sex", "")),
+        "enrollment_date": _unless_null(said.get("EnrollmentDate", "")),
+        "removed": flags["removed"],
+    }
+    return keys, flags, row
 
 
-def _event(element: etree._Element, above: Row, flags: Row, items: bool) -> Iterator[tuple[str, Row]]:
-    said = _attributes(element)
+def event_row(said: dict[str, str], above: Row, flags: Row) -> tuple[Row, Row, Row]:
+    """Read StudyEventData."""
     keys = {
         **above,
         "study_event_oid": said.get("StudyEventOID", ""),
@@ -137,31 +177,24 @@ def _event(element: etree._Element, above: Row, flags: Row, items: bool) -> Iter
     }
     flags = _flags(said, flags)
     status = said.get("Status", "").casefold()
-    yield (
-        "events",
-        {
-            **keys,
-            "name": said.get("EventName", ""),
-            "location": said.get("StudyEventLocation", ""),
-            "start_date": said.get("StartDate", ""),
-            "end_date": said.get("EndDate", ""),
-            "status": said.get("Status", ""),
-            "workflow_status": said.get("WorkflowStatus", ""),
-            "age_at_event": said.get("SubjectAgeAtEvent", ""),
-            **flags,
-            "locked": said.get("Locked") == "Yes" or status == "locked",
-            "signed": said.get("Signed") == "Yes" or status == "signed",
-        },
-    )
-    for name, child in _children(element):
-        if name == "FormData":
-            yield from _form(child, keys, flags, items)
-        else:
-            yield from _about(name, child, keys, "event")
+    row = {
+        **keys,
+        "name": said.get("EventName", ""),
+        "location": said.get("StudyEventLocation", ""),
+        "start_date": said.get("StartDate", ""),
+        "end_date": said.get("EndDate", ""),
+        "status": said.get("Status", ""),
+        "workflow_status": said.get("WorkflowStatus", ""),
+        "age_at_event": said.get("SubjectAgeAtEvent", ""),
+        **flags,
+        "locked": said.get("Locked") == "Yes" or status == "locked",
+        "signed": said.get("Signed") == "Yes" or status == "signed",
+    }
+    return keys, flags, row
 
 
-def _form(element: etree._Element, above: Row, flags: Row, items: bool) -> Iterator[tuple[str, Row]]:
-    said = _attributes(element)
+def form_row(said: dict[str, str], above: Row, flags: Row) -> tuple[Row, Row, Row]:
+    """Read FormData."""
     keys = {
         **above,
         "form_oid": said.get("FormOID", ""),
@@ -171,33 +204,26 @@ def _form(element: etree._Element, above: Row, flags: Row, items: bool) -> Itera
     flags = _flags(said, flags)
     if said.get("Status", "").casefold() == "invalid" and not flags["archived"]:
         flags["removed"] = True  # OpenClinica 3 has no other sign of it
-    yield (
-        "forms",
-        {
-            **keys,
-            "name": said.get("FormName", ""),
-            "form_layout_oid": layout,
-            "status": said.get("Status", ""),
-            "workflow_status": said.get("WorkflowStatus", ""),
-            "sdv_status": said.get("SdvStatus", ""),
-            "interviewer_name": said.get("InterviewerName", ""),
-            "interview_date": said.get("InterviewDate", ""),
-            "created_at": said.get("CreatedDate", ""),
-            "created_by": said.get("CreatedBy", ""),
-            "updated_at": said.get("UpdatedDate", ""),
-            "updated_by": said.get("UpdatedBy", ""),
-            **flags,
-        },
-    )
-    for name, child in _children(element):
-        if name == "ItemGroupData":
-            yield from _item_group(child, {**keys, "form_layout_oid": layout}, flags, items)
-        else:
-            yield from _about(name, child, keys, "form")
+    row = {
+        **keys,
+        "name": said.get("FormName", ""),
+        "form_layout_oid": layout,
+        "status": said.get("Status", ""),
+        "workflow_status": said.get("WorkflowStatus", ""),
+        "sdv_status": said.get("SdvStatus", ""),
+        "interviewer_name": said.get("InterviewerName", ""),
+        "interview_date": said.get("InterviewDate", ""),
+        "created_at": said.get("CreatedDate", ""),
+        "created_by": said.get("CreatedBy", ""),
+        "updated_at": said.get("UpdatedDate", ""),
+        "updated_by": said.get("UpdatedBy", ""),
+        **flags,
+    }
+    return {**keys, "form_layout_oid": layout}, flags, row
 
 
-def _item_group(element: etree._Element, above: Row, flags: Row, items: bool) -> Iterator[tuple[str, Row]]:
-    said = _attributes(element)
+def item_group_row(said: dict[str, str], above: Row, flags: Row) -> tuple[Row, Row, Row]:
+    """Read ItemGroupData."""
     keys = {
         **above,
         "item_group_oid": said.get("ItemGroupOID", ""),
@@ -205,41 +231,33 @@ def _item_group(element: etree._Element, above: Row, flags: Row, items: bool) ->
     }
     flags = _flags(said, flags)
     own = {"name": said.get("ItemGroupName", ""), "transaction_type": said.get("TransactionType", "")}
-    yield "item_groups", {**keys, **own, **flags}
-    if not items:
-        return
-    blank = {**keys, **NO_ITEM, **flags}
-    for name, child in _children(element):
-        if not name.startswith("ItemData"):
-            yield from _about(name, child, keys, "item_group")
-            continue
-        row = _item(name, child, blank)
-        yield "items", row
-        if len(child):
-            for kind, below in _children(child):
-                yield from _about(kind, below, {**keys, "item_oid": row["item_oid"]}, "item")
+    return keys, flags, {**keys, **own, **flags}
 
 
-def _item(name: str, element: etree._Element, blank: Row) -> Row:
-    """Fill a row; nine of ten rows of an export are made here, so it does little."""
-    row = blank.copy()
-    for attribute, text in element.items():
-        column = OF_ITEM.get(_LOCAL[attribute])
+def fill_item(row: Row, name: str, attributes: Iterable[tuple[str, str]], text: str) -> None:
+    """Read ItemData, or a typed element, into a copy of NO_ITEM; nine of ten rows of an export are made here.
+
+    :param attributes: with their names as the parser gives them.
+    :param text: what stands in a typed element.
+    """
+    for attribute, value in attributes:
+        column = OF_ITEM.get(LOCAL[attribute])
         if column:
-            row[column] = text
+            row[column] = value
     if name != "ItemData":
         row["data_type"] = name.removeprefix("ItemData")
-        row["value"] = _typed_text(element, row["data_type"])
+        row["value"] = text if row["data_type"] in ("String", "Any") else text.strip()
     row["is_null"] = row["is_null"] == "Yes"
     if row["is_null"]:
         row["value"] = None
-    if len(element):
-        units = (child for kind, child in _children(element) if kind == "MeasurementUnitRef")
-        row["measurement_unit_oid"] = next((unit.get("MeasurementUnitOID", "") for unit in units), "")
-    return row
 
 
-def _about(name: str, element: etree._Element, keys: Row, level: str) -> Iterator[tuple[str, Row]]:
+def unit_in(reference: etree._Element) -> str:
+    """Read MeasurementUnitRef."""
+    return reference.get("MeasurementUnitOID", "")
+
+
+def rows_about(name: str, element: etree._Element, keys: Row, level: str) -> Iterator[tuple[str, Row]]:
     """Yield audit entries and notes of queries, which hang on everything."""
     known = {key: keys.get(key, "") for key in KEYS}
     known["level"] = level
@@ -318,12 +336,12 @@ def _note(said: dict[str, str], texts: dict[str, str], assigned: dict[str, str])
 
 def _attributes(element: etree._Element) -> dict[str, str]:
     """Return a tag's attributes by local name."""
-    return {_LOCAL[name]: value for name, value in element.items()}
+    return {LOCAL[name]: value for name, value in element.items()}
 
 
 def _children(element: etree._Element) -> Iterator[tuple[str, etree._Element]]:
     """Yield the tags in a tag, with their local names."""
-    return ((_LOCAL[child.tag], child) for child in element)
+    return ((LOCAL[child.tag], child) for child in element)
 
 
 def _flags(said: dict[str, str], above: Row) -> Row:
@@ -337,9 +355,3 @@ def _flags(said: dict[str, str], above: Row) -> Row:
 def _unless_null(text: str) -> str:
     """Return a text unless it is the word that OpenClinica 3 writes where there is none."""
     return "" if text == "null" else text
-
-
-def _typed_text(element: etree._Element, data_type: str) -> str:
-    """Return the text of a typed element; blanks around it count in a string only."""
-    text = element.text or ""
-    return text if data_type in ("String", "Any") else text.strip()

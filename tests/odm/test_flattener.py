@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 
 from airflow_provider_openclinica import odm
-from airflow_provider_openclinica.odm.flatten import COLUMNS, DATES
-from airflow_provider_openclinica.odm.read import KEYS
+from airflow_provider_openclinica.odm.flattener import COLUMNS, DATES
+from airflow_provider_openclinica.odm.reader import KEYS
 from airflow_provider_openclinica.odm.values import moment
 from tests.odm.exports import EXPORTS, clinical, export
 
