@@ -4,11 +4,13 @@ The vendor documents the call but not its answer (docs/protocol.md, tokens). In 
 a JSON string and a JSON object are read as well. The token is a JWT, and how long it lives stands in it: nothing else
 may be believed. We do not verify its signature, that is the study server's business.
 
-    request_token(settings)   the one POST; an answer of any status
+    PasswordSource(settings)  the way to ask that `TokenManager` is given: all of this together
     token_in(answer)          the token, or the error that the answer means
     expiry_of(token)          when it ends
+    claims_of(token)          what it says
+    post(url, …)              a call of any token server; an answer of any status
 
-Neither password nor token appears in an error.
+Other services have a `TokenSource` of their own. Neither password nor token appears in an error.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ import binascii
 import json
 import math
 import re
+from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
 from airflow_provider_openclinica.client.answers import Answer
@@ -45,29 +48,97 @@ _NAMES = ("access_token", "accessToken", "token", "id_token")
 _CHECK_AUTH_URL = "Check auth_url in the connection's extra: it must be the token endpoint itself."
 
 
-def request_token(settings: ServerSettings) -> Answer:
-    """Send login and password to the token server and return its answer, whatever its status.
+class TokenSource(Protocol):
+    """A way to ask for tokens: what differs between services. `TokenManager` keeps and shares what it gives."""
+
+    service: ClassVar[str]  #: whose tokens these are, for messages and for the names of what is stored
+    calls: ClassVar[int]  #: how many calls a minute its server allows; 0 where no limit is known
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What a token is good for and whose it is. Nothing secret."""
+
+    @property
+    def server(self) -> tuple[str, ...]:
+        """Who counts the calls: those who ask there take turns."""
+
+    @property
+    def secret(self) -> str:
+        """What only those know who may ask; stored tokens are encrypted with it."""
+
+    def ask(self) -> Answer:
+        """Ask once, and return the answer, whatever its status.
+
+        :raises ConfigurationError: the server's certificate is not trusted, or the address is none.
+        :raises ServerUnavailableError: no answer came.
+        """
+
+    def read(self, answer: Answer, now: float) -> tuple[str, float]:
+        """Return the token that an answer holds, and when it ends, in seconds since 1970.
+
+        :param now: seconds since 1970, just after the answer came.
+        :raises OpenClinicaError: the answer holds none, or does not tell when it ends.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordSource:
+    """OpenClinica 4: login and password as JSON, two calls a minute for each address (docs/protocol.md, tokens)."""
+
+    service: ClassVar[str] = "OpenClinica"
+    calls: ClassVar[int] = 2
+
+    settings: ServerSettings
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The study server, the token server and the account."""
+        return self.settings.study_url, self.settings.auth_url, self.settings.login
+
+    @property
+    def server(self) -> tuple[str, ...]:
+        """The token server: it counts by address, whichever account asks."""
+        return (self.settings.auth_url,)
+
+    @property
+    def secret(self) -> str:
+        """The password."""
+        return self.settings.password
+
+    def ask(self) -> Answer:
+        """Send login and password."""
+        settings = self.settings
+        login = {"username": settings.login, "password": settings.password}
+        return post(settings.auth_url, verify=settings.verify, service=self.service, json=login)
+
+    def read(self, answer: Answer, now: float) -> tuple[str, float]:  # noqa: ARG002 - a clock is not needed here
+        """Read the token, and its end in its claims."""
+        token = token_in(answer)
+        return token, expiry_of(token)
+
+
+def post(url: str, *, verify: bool | str, service: str, **body: Any) -> Answer:
+    """Send credentials to a token server and return its answer, whatever its status.
 
     Redirects are not followed, cookies not kept, and a ``.netrc`` is not read.
 
+    :param url: the token endpoint.
+    :param verify: as in a connection.
+    :param service: whose server it is, for errors.
+    :param body: ``json`` or ``data``, as requests takes them.
     :raises ConfigurationError: the server's certificate is not trusted, or the address is none.
     :raises ServerUnavailableError: no answer came.
     """
-    with new_session(settings) as session:
+    with new_session() as session:
         try:
             response = session.post(
-                settings.auth_url,
-                json={"username": settings.login, "password": settings.password},
-                auth=_unchanged,
-                verify=settings.verify,
-                timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
-                stream=True,
+                url, auth=_unchanged, verify=verify, timeout=(CONNECT_SECONDS, ANSWER_SECONDS), stream=True, **body
             )
             with response:
-                body = b"".join(islice(response.iter_content(1024), MOST_BYTES // 1024))
+                content = b"".join(islice(response.iter_content(1024), MOST_BYTES // 1024))
         except OSError as error:
-            raise transport_error(error, "a token", urlsplit(settings.auth_url).hostname or "") from None
-    return Answer(response.status_code, response.headers, body.decode("utf-8", "replace"))
+            raise transport_error(error, "a token", urlsplit(url).hostname or "", service=service) from None
+    return Answer(response.status_code, response.headers, content.decode("utf-8", "replace"))
 
 
 def _unchanged(request: PreparedRequest) -> PreparedRequest:
@@ -124,12 +195,20 @@ def expiry_of(token: str) -> float:
     :raises UnexpectedAnswerError: there is no such claim. OpenClinica's own filter needs one, so what we were given is
         no OpenClinica token; using it without knowing its end would cost a token call for each process and failure.
     """
-    parts = _JWT.fullmatch(token)
     try:
-        claims = json.loads(base64.urlsafe_b64decode(parts["claims"] + "==")) if parts else None
-        expiry = float(claims["exp"]) if isinstance(claims, dict) else math.nan
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError, binascii.Error):
+        expiry = float(claims_of(token)["exp"])
+    except (ValueError, KeyError, TypeError, OverflowError):
         expiry = math.nan
     if not math.isfinite(expiry):
         raise UnexpectedAnswerError("The token server gave a token that does not tell when it ends")
     return expiry
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    """Return what a token says of itself, unverified; nothing where it is no JWT."""
+    parts = _JWT.fullmatch(token)
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts["claims"] + "==")) if parts else None
+    except (ValueError, RecursionError, binascii.Error):
+        claims = None
+    return claims if isinstance(claims, dict) else {}

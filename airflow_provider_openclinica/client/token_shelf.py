@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from io import FileIO
 
-CALLS = 2  #: token calls within a window; more are answered with 429
+CALLS = 2  #: token calls within a window; OpenClinica answers more with 429
 WINDOW = 60.0  #: seconds
 LONGEST_HOLD = 600.0  #: seconds; a longer Retry-After, or one that a wrong clock left behind, is cut
 MOST_BYTES = 64 * 1024  #: of a file; ours have one or two thousand
@@ -59,18 +59,19 @@ class Turn:
     :param memory: what the last holder kept.
     :param keep: keeps it for the next one, at once.
     :param now: seconds since 1970.
+    :param most: calls within a window; 0 allows any number.
     """
 
-    def __init__(self, memory: str, keep: Callable[[str], None], now: float) -> None:
-        self._keep, self._now = keep, now
+    def __init__(self, memory: str, keep: Callable[[str], None], now: float, most: int = CALLS) -> None:
+        self._keep, self._now, self._most = keep, now, most
         calls, held_until = _remembered(memory)
         # A clock that was set back must not block anybody for hours.
-        self._calls = [call for call in calls if now - WINDOW < call <= now][-CALLS:]
+        self._calls = [call for call in calls if now - WINDOW < call <= now][-most:] if most else []
         self._held_until = held_until if held_until <= now + LONGEST_HOLD else 0.0
 
     def wait(self) -> float:
-        """Return how many seconds a call has to wait, for the two calls a minute or because the server said so."""
-        full = len(self._calls) == CALLS
+        """Return how many seconds a call has to wait, for the calls of a minute or because the server said so."""
+        full = bool(self._calls) and len(self._calls) == self._most
         return max(0.0, self._held_until - self._now, self._calls[0] + WINDOW - self._now if full else 0.0)
 
     def begin(self) -> None:
@@ -102,9 +103,13 @@ def _remembered(memory: str) -> tuple[list[float], float]:
 
 
 class MemoryShelf:
-    """A shelf for the threads of this process; gone with it."""
+    """A shelf for the threads of this process; gone with it.
 
-    def __init__(self) -> None:
+    :param calls: token calls a minute; 0 allows any number.
+    """
+
+    def __init__(self, calls: int = CALLS) -> None:
+        self._calls = calls
         self._texts: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -123,7 +128,7 @@ class MemoryShelf:
             yield None
             return
         try:
-            yield Turn(self.read("calls"), lambda text: self.write("calls", text), now)
+            yield Turn(self.read("calls"), lambda text: self.write("calls", text), now, self._calls)
         finally:
             self._lock.release()
 
@@ -133,12 +138,13 @@ class FileShelf:
 
     :param folder: made when missing, mode 0700.
     :param server: name of the token server's lock, for the two calls a minute are counted by server, not by account.
+    :param calls: token calls a minute; 0 allows any number.
     :raises ConfigurationError: from all methods, when folder or file belong to somebody else, are open to others, are
         symbolic links, or cannot be made.
     """
 
-    def __init__(self, folder: Path, server: str) -> None:
-        self._folder, self._lock_name = folder, f"{server}.lock"
+    def __init__(self, folder: Path, server: str, calls: int = CALLS) -> None:
+        self._folder, self._lock_name, self._calls = folder, f"{server}.lock", calls
 
     def read(self, name: str, *, most: int = MOST_BYTES) -> str:
         """Return the text of that name, cut after so many bytes; ``""`` where there is none."""
@@ -177,7 +183,9 @@ class FileShelf:
                 yield None
                 return
             try:
-                yield Turn(file.read(MOST_BYTES).decode("utf-8", "replace"), partial(_overwrite, file), now)
+                yield Turn(
+                    file.read(MOST_BYTES).decode("utf-8", "replace"), partial(_overwrite, file), now, self._calls
+                )
             finally:  # said aloud: closing alone would leave the lock to a child that was forked meanwhile
                 fcntl.flock(file, fcntl.LOCK_UN)
 

@@ -8,9 +8,10 @@ where all are empty:
     shelf       all processes of this host (client/token_shelf.py)
     stores      whatever the caller adds, for the whole deployment (hooks/token_variable.py)
 
-Where several processes find nothing, one asks and the others wait for what it gets. What leaves the process is
-encrypted with a key made from the connection's password: only those who could ask for a token can read it, and a new
-password makes every stored token unreadable. The ciphertext is as hard to guess as that password.
+How a token is asked for is a `TokenSource` (client/token_request.py), so that other services are served as well. Where
+several processes find nothing, one asks and the others wait for what it gets. What leaves the process is encrypted with
+a key made from the connection's password: only those who could ask for a token can read it, and a new password makes
+every stored token unreadable. The ciphertext is as hard to guess as that password.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from airflow_provider_openclinica.client.addresses import ServerSettings
 from airflow_provider_openclinica.client.retries import parse_retry_after
-from airflow_provider_openclinica.client.token_request import expiry_of, request_token, token_in
+from airflow_provider_openclinica.client.token_request import PasswordSource
 from airflow_provider_openclinica.client.token_shelf import FileShelf, MemoryShelf
 from airflow_provider_openclinica.errors import (
     ConfigurationError,
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from airflow_provider_openclinica.client.addresses import ServerSettings
+    from airflow_provider_openclinica.client.token_request import TokenSource
     from airflow_provider_openclinica.client.token_shelf import Shelf, Turn
 
 log = logging.getLogger(__name__)
@@ -74,9 +76,8 @@ class _Token:
     renew_at: float
 
     @classmethod
-    def received(cls, text: str, now: float) -> _Token:
-        """Take a token as it comes from the token server."""
-        expiry = expiry_of(text)
+    def received(cls, text: str, expiry: float, now: float) -> _Token:
+        """Take a token as it comes from the token server, with its end."""
         if expiry <= now:
             raise UnexpectedAnswerError(
                 f"The token server gave a token that ended {now - expiry:.0f} s ago by this machine's clock",
@@ -86,9 +87,9 @@ class _Token:
 
 
 class TokenManager:
-    """Gives out the token of one account on one OpenClinica. Safe in threads; no I/O before the first call.
+    """Gives out the token of one account on one server. Safe in threads; no I/O before the first call.
 
-    :param settings: the server and the account.
+    :param settings: the server and the account of an OpenClinica 4, or another way to ask for tokens.
     :param stores: where tokens lie besides this host, in the order in which to look.
     :param cache_dir: folder that the processes of this host share; None: nothing leaves this process.
     :param sleep: what waits; may raise, to end the wait of a task that is killed.
@@ -99,7 +100,7 @@ class TokenManager:
 
     def __init__(
         self,
-        settings: ServerSettings,
+        settings: ServerSettings | TokenSource,
         *,
         stores: Sequence[TokenStore] = (),
         cache_dir: Path | None = None,
@@ -108,10 +109,13 @@ class TokenManager:
         patience: float = PATIENCE,
         seen: Callable[[str], None] = lambda _token: None,
     ) -> None:
-        self._settings, self._stores = settings, stores
+        source: TokenSource = PasswordSource(settings) if isinstance(settings, ServerSettings) else settings
+        self._source, self._stores = source, stores
         self._sleep, self._clock, self._patience, self._seen = sleep, clock, patience, seen
-        self._identity = _digest(settings.study_url, settings.auth_url, settings.login)
-        self._shelf: Shelf = FileShelf(cache_dir, _digest(settings.auth_url)) if cache_dir else MemoryShelf()
+        self._identity = _digest(*source.identity)
+        self._shelf: Shelf = (
+            FileShelf(cache_dir, _digest(*source.server), source.calls) if cache_dir else MemoryShelf(source.calls)
+        )
         self._held: _Token | None = None
 
     def token(self) -> str:
@@ -120,7 +124,7 @@ class TokenManager:
         :raises CredentialsError: login or password is refused.
         :raises RateLimitError: no turn came within the patience; the message says how long to wait.
         :raises ServerUnavailableError: the token server cannot be reached or is down.
-        :raises UnexpectedAnswerError: what answers is no token server of OpenClinica.
+        :raises UnexpectedAnswerError: what answers is no token server, or not the right one.
         :raises ConfigurationError: TLS is refused, or the cache folder is not safe to use.
         """
         return self._obtain(refused="")
@@ -178,26 +182,41 @@ class TokenManager:
         """Sleep a while, with jitter, so that those who wait do not come back together."""
         now = self._clock()
         if now + seconds > give_up:
-            raise _out_of_patience(seconds)
+            raise self._out_of_patience(seconds)
         if seconds:
-            log.info("Waiting for a turn at OpenClinica's token server, %.0f s more", seconds)
+            log.info("Waiting for a turn at %s's token server, %.0f s more", self._source.service, seconds)
         self._sleep(min(seconds, _GLANCE) + random.uniform(0.02, 0.1))  # noqa: S311 (no secret hangs on it)
 
+    def _out_of_patience(self, seconds: float) -> OpenClinicaError:
+        if not seconds:
+            return ServerUnavailableError("Another process asks for a token and gets none: the token server is slow")
+        source = self._source
+        what = f"No token: {source.service}'s token server asked for fewer calls"
+        if source.calls:
+            allowed = "two" if source.calls == 2 else str(source.calls)
+            what = (
+                f"No token: {source.service} allows {allowed} token calls a minute for each address, and they are spent"
+            )
+        return RateLimitError(
+            what, next_step=f"Retry in {seconds:.0f} s. Use one connection for all tasks, so that they share its token."
+        )
+
     def _ask(self, turn: Turn) -> _Token | None:
-        """Spend one call of the host's two a minute; None where the server answers that it was one too many."""
+        """Spend one of this host's calls of the minute; None where the server answers that it was one too many."""
         turn.begin()
         try:
-            answer = request_token(self._settings)
+            answer = self._source.ask()
         except OpenClinicaError:
             turn.take_back()
             raise
         if answer.status == 429:
             turn.hold(parse_retry_after(answer.headers.get("Retry-After", "")) or HOLD)
             return None
-        minted = _Token.received(token_in(answer), self._clock())
+        now = self._clock()
+        minted = _Token.received(*self._source.read(answer, now), now)
         self._shelf.write(self._token_name, self._seal(minted))
         self._hold(minted)
-        log.debug("A new OpenClinica token, to be renewed in %.0f s", minted.renew_at - self._clock())
+        log.debug("A new %s token, to be renewed in %.0f s", self._source.service, minted.renew_at - now)
         return minted
 
     def _near(self, refused: str) -> _Token | None:
@@ -237,12 +256,12 @@ class TokenManager:
 
     @property
     def _store_key(self) -> str:
-        return f"openclinica_token_{self._identity}"  # Airflow masks what has "token" in its name
+        return f"{self._source.service.lower()}_token_{self._identity}"  # Airflow masks what has "token" in its name
 
     @cached_property
     def _cipher(self) -> Fernet:
         key = HKDF(SHA256(), length=32, salt=self._identity.encode(), info=b"airflow-provider-openclinica token 1")
-        return Fernet(base64.urlsafe_b64encode(key.derive(self._settings.password.encode())))
+        return Fernet(base64.urlsafe_b64encode(key.derive(self._source.secret.encode())))
 
     def _seal(self, token: _Token) -> str:
         return self._cipher.encrypt(json.dumps(asdict(token)).encode()).decode()
@@ -257,12 +276,3 @@ class TokenManager:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
-
-
-def _out_of_patience(seconds: float) -> OpenClinicaError:
-    if not seconds:
-        return ServerUnavailableError("Another process asks for a token and gets none: the token server is slow")
-    return RateLimitError(
-        "No token: OpenClinica allows two token calls a minute for each address, and they are spent",
-        next_step=f"Retry in {seconds:.0f} s. Use one connection for all tasks, so that they share its token.",
-    )

@@ -36,7 +36,7 @@ class VariableTokenStore:
         try:
             return str(Variable.get(key))
         except _UNAVAILABLE:
-            log.debug("No OpenClinica token in the Airflow Variable")
+            log.debug("No token in the Airflow Variable")
             return None
 
     def save(self, key: str, text: str) -> None:
@@ -44,9 +44,9 @@ class VariableTokenStore:
         if not _in_main_thread():
             return
         try:
-            Variable.set(key, text, description="OpenClinica token, encrypted. Made and renewed by the provider.")
+            Variable.set(key, text, description="A token, encrypted. Made and renewed by the OpenClinica provider.")
         except _UNAVAILABLE:
-            log.debug("The Airflow Variable for OpenClinica tokens cannot be written")
+            log.debug("The Airflow Variable for tokens cannot be written")
 
 
 def _in_main_thread() -> bool:
