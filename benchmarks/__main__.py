@@ -32,6 +32,8 @@ BENCHMARKS = (
     Benchmark("read_log", "an import log read, beside Python's csv", ("100000",)),
     Benchmark("bulk_rows", "participants and events in bulk, beside a bare loop", ("--quick",)),
     Benchmark("transfer", "a large file sent and fetched, beside curl", ("--quick",)),
+    Benchmark("items_to_parquet", "the table of items, beside a bare parse and pandas", ("--quick",)),
+    Benchmark("pull", "clinical data pulled into a file, beside curl", ("--quick",)),
 )
 
 

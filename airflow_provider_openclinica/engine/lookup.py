@@ -18,7 +18,7 @@ from airflow_provider_openclinica.errors import (
     ServerUnavailableError,
     UnexpectedAnswerError,
 )
-from airflow_provider_openclinica.odm.read import Event, Form, Participant, read
+from airflow_provider_openclinica.odm.reader import Event, Form, Participant, read
 
 if TYPE_CHECKING:
     from airflow_provider_openclinica.client.client import OpenClinicaClient

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_openclinica.client.event_status import normalised
 from airflow_provider_openclinica.engine.lookup import event_of
 from airflow_provider_openclinica.engine.statuses import statuses_of_event
-from airflow_provider_openclinica.odm.read import Event
+from airflow_provider_openclinica.odm.reader import Event
 
 if TYPE_CHECKING:
     from airflow_provider_openclinica.client.client import OpenClinicaClient
@@ -69,7 +69,7 @@ class Occurrence:
         return (
             (not start_date or self.begins(start_date))
             and (not end_date or self.end_date == day_and_time(end_date))
-            and (not status or self.status == normalised(status))
+            and (not status or normalised(status) in (self.status, self.closed))
         )
 
 

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from airflow_provider_openclinica.engine.events import VERSION, error_from_json, error_to_json, reading
 from airflow_provider_openclinica.errors import OpenClinicaError, RateLimitError, ServerUnavailableError
-
-if TYPE_CHECKING:
-    from airflow_provider_openclinica.client.client import OpenClinicaClient
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +24,16 @@ class Question(Protocol):
     def goal(self) -> str:
         """What is waited for, as a sentence without its full stop. It goes into errors, so it names no participant."""
 
-    def ask(self, client: OpenClinicaClient) -> Any:
+    def ask(self, client: Any) -> Any:
         """Ask once.
 
+        :param client: of the connection, as the question needs it.
         :returns: what was found, as a JSON value; ``None``: ask again later.
         :raises OpenClinicaError: it will never be found, or the server does not answer now.
         """
 
 
-def look(question: Question, client: OpenClinicaClient) -> Any:
+def look(question: Question, client: Any) -> Any:
     """Ask once; a server that is busy or out of reach is asked again later.
 
     :returns: what was found; ``None``: nothing yet.

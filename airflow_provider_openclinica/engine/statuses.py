@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_openclinica.client.event_status import normalised
 from airflow_provider_openclinica.engine.lookup import event_of, listed
 from airflow_provider_openclinica.errors import ConfigurationError
-from airflow_provider_openclinica.odm.read import Event, Form
+from airflow_provider_openclinica.odm.reader import Event, Form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,10 @@ holds those that are whole. Items of several choices stay text.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,7 @@ from airflow_provider_openclinica.odm.itemcolumns import OF_GROUP
 from airflow_provider_openclinica.odm.values import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from airflow_provider_openclinica.odm.design import ItemDefinition, ItemGroupDefinition, StudyMetadata
 
@@ -30,6 +32,7 @@ INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 FLOAT = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+LONGEST_NAME = 200  #: of a folder; file systems take 255 bytes
 WHOLE_MOMENT = len("2026-01-05T08:30:00")  #: what is longer has fractions of a second, or an offset
 
 
@@ -50,6 +53,11 @@ def parse_date(text: str) -> date | None:
     return found.date() if found else None
 
 
+def parse_datetime(text: str) -> datetime | None:
+    """Parse a date with its time; a day alone is no moment."""
+    return None if DATE.fullmatch(text) else moment(text)
+
+
 def parse_boolean(text: str) -> bool | None:
     """Parse what XML takes for true or false, in any letter case."""
     return BOOLEANS.get(text.lower())
@@ -62,21 +70,31 @@ TYPED: dict[str, tuple[type, Parse]] = {
     "double": (float, parse_float),
     "decimal": (float, parse_float),
     "date": (date, parse_date),
-    "datetime": (datetime, moment),
+    "datetime": (datetime, parse_datetime),
     "boolean": (bool, parse_boolean),
 }
 PARTIAL: dict[str, tuple[type, Parse]] = {
     "partialdate": (date, parse_date),
     "incompletedate": (date, parse_date),
-    "partialdatetime": (datetime, moment),
-    "incompletedatetime": (datetime, moment),
+    "partialdatetime": (datetime, parse_datetime),
+    "incompletedatetime": (datetime, parse_datetime),
 }
 KEYS = tuple(Column(name, bool if name in ("removed", "archived") else str, nullable=False) for name in OF_GROUP)
 
 
-def table_name(group_oid: str) -> str:
-    """Return the name of a group's table: legal as a folder's, whatever characters the OID has."""
-    return f"item_group={quote(group_oid, safe='')}"
+def table_names(group_oids: Iterable[str]) -> dict[str, str]:
+    """Return the name of each group's table: legal as a folder's, and another one even where letter case is ignored.
+
+    A digest tells those apart that differ in letter case only, and ends those that are too long.
+    """
+    quoted = {oid: quote(oid, safe="") for oid in group_oids}
+    alike = Counter(map(str.casefold, quoted.values()))
+    names = {}
+    for oid, name in quoted.items():
+        if len(name) > LONGEST_NAME or alike[name.casefold()] > 1:
+            name = f"{name[:LONGEST_NAME]}~{hashlib.sha256(oid.encode()).hexdigest()[:8]}"
+        names[oid] = f"item_group={name}"
+    return names
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.dags.conftest import RunDag, TaskLog, states, xcoms
-from tests.documents import FIRST, SECOND, labs
+from tests.documents import FIRST, SECOND, found_in, labs
+from tests.pulls import fill, stored_items
+from tests.tables import table
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -47,6 +49,20 @@ def test_laboratory_data_come_in(run_dag: RunDag, sandbox: Sandbox, tmp_path: Pa
 
     assert states(run) == {"import_labs": "success"}
     assert outcomes(run, "import_labs") == {"Inserted": 18}
+
+
+def test_a_study_is_pulled_and_becomes_tables(
+    run_dag: RunDag, sandbox: Sandbox, tmp_path: Path, task_log: TaskLog
+) -> None:
+    fill(sandbox)
+
+    run = run_dag(example("openclinica_nightly_pull"), run_conf={"study_oid": "S_JUNO", "output_uri": str(tmp_path)})
+
+    assert states(run) == {"pull": "success", "make_tables": "success"}
+    values = sorted(row["value"] for row in table(tmp_path / "tables", "items"))
+    assert values == sorted(item[-1] for item in stored_items(sandbox))
+    assert xcoms(run, "make_tables")["return_value"]["tables"]["item_group=IG_VITALS_MAIN"] == 2
+    assert not found_in(task_log())
 
 
 def test_participants_of_a_site_are_synchronised_and_nobody_is_named(

@@ -72,13 +72,18 @@ def test_the_digest_is_that_of_the_participants_in_any_order_and_tells_nobody() 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n"], ids=["empty", "blank"])
 def test_an_empty_file_is_a_job_that_failed(content: bytes) -> None:
-    with pytest.raises(JobFailedError):
+    with pytest.raises(JobFailedError, match=UUID):
         read_page(UUID, [content])
 
 
-def test_a_file_of_something_else_is_not_quoted() -> None:
-    with pytest.raises(UnexpectedAnswerError) as caught:
-        read_page(UUID, [b"SubjectKey|Ann Lee|Failed\n"])
+@pytest.mark.parametrize(
+    "content",
+    [b"SubjectKey|Ann Lee|Failed\n", b"Ann\rLee\n", b'"ParticipantId"\n"Ann' + b" Lee" * 40000],
+    ids=["another-header", "no-header", "a-quote-without-end"],
+)
+def test_a_file_of_something_else_is_not_repeated_to_anyone(content: bytes) -> None:
+    with pytest.raises(UnexpectedAnswerError, match=UUID) as caught:
+        read_page(UUID, [content])
     assert "Ann" not in str(caught.value)
 
 
@@ -145,7 +150,34 @@ def test_a_line_break_in_a_name_makes_no_second_row(tmp_path: Path) -> None:
 def test_a_comma_in_a_name_keeps_its_row_and_is_counted(tmp_path: Path) -> None:
     shifting = ANN.replace("Lee", "Lee, Jr.")
     rows, count, ids, shifted = joined(tmp_path, page_of(shifting, BOB), page_of(shifting))
-    assert (",".join(rows[1]), count, ids, shifted) == (shifting, 2, {"P-002"}, 1)
+    assert (",".join(rows[1]), count, ids, shifted) == (shifting, 2, {"P-001", "P-002"}, 1)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        pytest.param('"Lee, Jr."', "Lee, Jr.", id="a-comma"),
+        pytest.param('"Lee\nJr."', "Lee\nJr.", id="a-line-break"),
+        pytest.param('"Lee ""Junior"", 2nd"', 'Lee "Junior", 2nd', id="quotes-and-a-comma"),
+        pytest.param('"Lee"', '"Lee"', id="quotes-that-may-be-somebodys-own"),
+        pytest.param('Lee "Junior"', 'Lee "Junior"', id="quotes-in-the-middle"),
+    ],
+)
+def test_quotes_count_where_a_row_fits_its_header_only_by_them(tmp_path: Path, written: str, read: str) -> None:
+    rows, count, ids, shifted = joined(tmp_path, page_of(ANN.replace("Lee", written), BOB))
+    assert (rows[1][2], rows[1][3], count) == (read, "ann@example.org", 2)
+    assert (ids, shifted) == ({"P-001", "P-002"}, 0)
+
+
+def test_quotes_count_everywhere_in_a_file_whose_header_has_them(tmp_path: Path) -> None:
+    def quoted(line: str) -> str:
+        return ",".join(f'"{cell}"' for cell in line.split(","))
+
+    page = page_of(quoted(ANN).replace("Lee", "Lee,\n\nJr."), quoted(BOB), header=quoted(HEADER))
+    rows, count, ids, shifted = joined(tmp_path, page)
+    assert (rows[0], rows[1][2], rows[2]) == (HEADER.split(","), "Lee,\n\nJr.", BOB.split(","))
+    assert (count, ids, shifted) == (2, {"P-001", "P-002"}, 0)
+    assert read_page(UUID, [page]).ids_sha256 == counted(ANN, BOB).ids_sha256
 
 
 def test_a_page_that_breaks_off_is_counted_as_it_is(tmp_path: Path) -> None:

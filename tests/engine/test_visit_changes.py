@@ -145,6 +145,13 @@ def test_what_is_closed_is_not_changed(client: OpenClinicaClient, sandbox: Sandb
     assert sent(sandbox, "PUT") == 0
 
 
+def test_what_is_locked_already_is_not_locked_again(client: OpenClinicaClient, sandbox: Sandbox) -> None:
+    schedule(client, visit(), VisitRecord(None))
+    sandbox.set_status("event", participant="BOS-001", event="SE_FOLLOWUP", locked=True)
+    assert not change(client, changed(status="locked")).created
+    assert sent(sandbox, "PUT") == 0
+
+
 @pytest.mark.parametrize("event", ["SE_FOLLOWUP", "SE_BASELINE"])
 def test_an_occurrence_that_is_not_there_is_not_another_one(
     client: OpenClinicaClient, sandbox: Sandbox, event: str

@@ -6,24 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_openclinica.engine.visits import VisitRecord, schedule
+from airflow_provider_openclinica.engine.visits import Visit, VisitRecord, schedule
 from airflow_provider_openclinica.errors import (
     AmbiguousSubmitError,
     ConfigurationError,
     FileError,
     NotFoundError,
     OpenClinicaError,
+    RoleError,
     ServerUnavailableError,
     SubmissionChangedError,
     UnexpectedAnswerError,
 )
 from tests.engine.visits import EVENTS, sent, there, visit
+from tests.exports import event, export
 from tests.stores import DictStore, StoreOfALostWorker, WorkerLost
 
 if TYPE_CHECKING:
     from airflow_provider_openclinica.client.client import OpenClinicaClient
-    from airflow_provider_openclinica.engine.visits import Outcome, Visit
+    from airflow_provider_openclinica.engine.visits import Outcome
     from airflow_provider_openclinica.sandbox.server import Sandbox
+    from tests.engine.conftest import ClientFor
 
 docs_only = pytest.mark.parametrize("dialect", ["docs"])
 KEY = "openclinica_visit"
@@ -270,6 +273,29 @@ def test_what_the_server_refuses_is_an_error_that_names_nobody(
     assert not caught.value.retry
     assert store.kept == {}
     assert there(sandbox) == []
+
+
+def test_without_a_role_at_the_site_nothing_is_sent(sandbox: Sandbox, client_for: ClientFor) -> None:
+    store = DictStore()
+    wanted = Visit(
+        study_oid="S_JUNO",
+        site_oid="S_LEIDEN",
+        participant_id="LEI-001",
+        study_event_oid="SE_FOLLOWUP",
+        start_date="2026-05-01",
+    )
+    with pytest.raises(RoleError) as caught:
+        schedule(client_for("crc_boston"), wanted, VisitRecord(store))
+    assert "LEI-" not in str(caught.value)
+    assert store.kept == {}
+    assert sent(sandbox, "POST") == 0
+
+
+def test_an_id_that_is_anothers_oid_is_not_taken_for_theirs(client: OpenClinicaClient, sandbox: Sandbox) -> None:
+    body = export(event(oid="SE_FOLLOWUP", repeat="7"), participant="BOS-002")
+    headers = {"Content-Type": "application/xml;charset=UTF-8"}
+    sandbox.fault("status", method="GET", path="clinicaldata/S_BOSTON/*", status=200, headers=headers, body=body)
+    assert schedule(client, visit(), VisitRecord(None)).study_event_repeat_key == "1"
 
 
 def test_a_server_that_fails_is_not_taken_for_one_that_knows_nobody(

@@ -1,0 +1,336 @@
+"""Pull a study's clinical data: in one request, or in as many as the server can stand.
+
+    pull_file(client, request, files, uri, stop)               one document in one file
+    pull_set(client, request, files, folder, tag, how, stop)   a folder of documents, see engine/pullset.py
+
+A study is pulled whole, by site or by participant; with ``auto``, whole first, and smaller where a request fails. The
+request for a participant names the site, since only then the document does. Participants of the study itself, and of no
+site, come one by one where there are sites: no request gives just them (docs/protocol.md, clinical data).
+
+Metadata stand in the study's own document; a pull in smaller pieces has them in a file of their own, which is fetched
+first and alone: in the source, retrieves with other flags that run at the same time disturb each other. All others of a
+pull carry the same flags.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from airflow_provider_openclinica.engine.pieces import Piece, fetch, no_data, stopped
+from airflow_provider_openclinica.engine.pullset import (
+    Manifest,
+    Progress,
+    SetFile,
+    clear_up,
+    progress_name,
+    publish,
+    read_manifest,
+)
+from airflow_provider_openclinica.errors import (
+    ConfigurationError,
+    OpenClinicaError,
+    ServerUnavailableError,
+)
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Collection, Iterator
+    from typing import Any
+
+    from airflow_provider_openclinica.client.client import OpenClinicaClient
+    from airflow_provider_openclinica.engine.files import PrivateFiles
+    from airflow_provider_openclinica.engine.pieces import Fetched, Request
+
+log = logging.getLogger(__name__)
+
+PartitionBy = Literal["study", "site", "participant", "auto"]
+PARTITIONS = ("study", "site", "participant", "auto")
+MOST_PARALLEL = 8
+LOOK_SECONDS = 0.5  #: how soon a kill is noticed while requests are under way
+KEPT_AT_ONCE = 100  #: pieces; the progress of more is written every few seconds only
+KEEP_SECONDS = 2.0  #: a worker that is lost then costs what came since
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """How to cut a pull.
+
+    :param max_parallel: requests at the same time. The server also serves the sites.
+    :param allow_empty: publish a pull that found no participant.
+    """
+
+    partition_by: PartitionBy = "study"
+    max_parallel: int = 2
+    allow_empty: bool = False
+
+    def __post_init__(self) -> None:
+        if self.partition_by not in PARTITIONS:
+            raise ConfigurationError(f"partition_by is none of {', '.join(PARTITIONS)}")
+        most = self.max_parallel
+        if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= MOST_PARALLEL:
+            raise ConfigurationError(f"max_parallel is not a whole number from 1 to {MOST_PARALLEL}")
+
+
+def pull_file(
+    client: OpenClinicaClient,
+    request: Request,
+    files: PrivateFiles,
+    uri: str,
+    stop: threading.Event,
+    *,
+    allow_empty: bool = False,
+) -> Fetched:
+    """Retrieve all that is wanted in one document. An empty one is published only if that is allowed.
+
+    :raises NotFoundError: it holds no clinical data, which may mean three things.
+    :raises OpenClinicaError: as ``pieces.fetch``.
+    """
+    with _workers(1, stop) as pool:
+        future = pool.submit(fetch, client, request, request.whole, files, uri, stop, allow_empty=allow_empty)
+        _ended({future}, stop)
+        return future.result()
+
+
+def pull_set(
+    client: OpenClinicaClient,
+    request: Request,
+    files: PrivateFiles,
+    folder: str,
+    tag: str,
+    how: How,
+    stop: threading.Event,
+) -> Manifest:
+    """Retrieve what is wanted in pieces, and publish them as one set. Goes on where an earlier try of the tag ended.
+
+    :param folder: ends in ``/``.
+    :param tag: 16 hexadecimal digits, the same in each try of a task, and of no other.
+    :raises NotFoundError: nothing holds clinical data, which may mean three things.
+    :raises OpenClinicaError: as ``pieces.fetch``; the pieces that are stored are kept for a retry.
+    """
+    published = read_manifest(files, folder)
+    if published and published.tag == tag:
+        log.info("An earlier try has published this pull already")
+        clear_up(files, folder, published)
+        return published
+    pull = _Pull(client, request, files, folder, tag, how, stop)
+    found = pull.run()
+    manifest = Manifest(
+        tag=tag,
+        format=request.format,
+        study_oid=request.study_oid,
+        files=found,
+        replaces=tuple(file.name for file in published.files) if published else (),
+    )
+    publish(files, folder, manifest)
+    return manifest
+
+
+class _Pull:
+    """A pull in pieces. Only the main thread plans, notes and publishes; the others fetch."""
+
+    def __init__(
+        self,
+        client: OpenClinicaClient,
+        request: Request,
+        files: PrivateFiles,
+        folder: str,
+        tag: str,
+        how: How,
+        stop: threading.Event,
+    ) -> None:
+        self._client, self._request, self._how, self._stop = client, request, how, stop
+        self._files, self._folder, self._tag = files, folder, tag
+        self._progress = Progress.read(files, folder, tag)
+        self._number = self._progress.next_number()
+        self._kept_at = time.monotonic()
+        self._order: list[Piece] = []
+        self._running: dict[Future[SetFile], Piece] = {}
+
+    def run(self) -> tuple[SetFile, ...]:
+        """Fetch every piece; return their files in order."""
+        done = self._progress.done
+        if done:
+            log.info("An earlier try has stored %d pieces of this pull", len(done))
+        try:
+            self._order = self._planned(self._request.whole)
+            self._fetch_metadata()
+            self._fetch_all()
+            self._refuse_empty()
+        except BaseException as error:
+            self._note_ended()
+            if isinstance(error, OpenClinicaError) and not error.retry:
+                self._drop()
+            else:
+                self._keep()
+            raise
+        self._keep()  # should the worker be lost before the set is published
+        return tuple(done[piece] for piece in self._order)
+
+    def _refuse_empty(self) -> None:
+        """Raise if there was nothing to ask for. A piece without data has failed by itself."""
+        if not self._how.allow_empty and all(piece.holds == "metadata" for piece in self._order):
+            raise no_data(self._request.study_oid)
+
+    def _fetch_all(self) -> None:
+        running = self._running
+        waiting = [piece for piece in reversed(self._order) if piece not in self._progress.done]
+        with _workers(self._how.max_parallel, self._stop) as pool:
+            while waiting or running:
+                while waiting and len(running) < self._how.max_parallel:
+                    piece = waiting.pop()
+                    running[pool.submit(self._store, piece, self._new_name())] = piece
+                ended = _ended(running.keys(), self._stop)
+                for future in sorted(ended, key=lambda future: future.exception() is not None):  # note what there is
+                    piece, error = running.pop(future), future.exception()
+                    if isinstance(error, ServerUnavailableError) and self._may_be_cut(piece):
+                        waiting += reversed(self._cut_now(piece, error))
+                    else:
+                        self._note(piece, future.result())
+
+    def _fetch_metadata(self) -> None:
+        """Fetch the metadata by themselves if no piece will hold them."""
+        if not self._request.include_metadata or self._request.whole in self._order:
+            return
+        metadata = Piece(holds="metadata", study_oid=self._request.study_oid)
+        if metadata not in self._progress.done:
+            with _workers(1, self._stop) as pool:
+                future = pool.submit(self._store, metadata, self._new_name())
+                _ended({future}, self._stop)
+                self._note(metadata, future.result())
+        self._order.insert(0, metadata)
+
+    def _store(self, piece: Piece, name: str) -> SetFile:
+        fetched = fetch(
+            self._client,
+            self._request,
+            piece,
+            self._files,
+            self._folder + name,
+            self._stop,
+            allow_empty=self._how.allow_empty or piece.holds == "metadata",
+            once=self._may_be_cut(piece),
+        )
+        return SetFile(name=name, holds=piece.holds, study_oid=piece.study_oid, fetched=fetched)
+
+    # -- pieces
+
+    def _planned(self, piece: Piece) -> list[Piece]:
+        """Return a piece, or the smaller ones that stand for it by now."""
+        if piece in self._progress.done or not self._is_cut(piece):
+            return [piece]
+        return [each for smaller in self._smaller(piece) for each in self._planned(smaller)]
+
+    def _is_cut(self, piece: Piece) -> bool:
+        if piece.holds == "study":
+            return self._how.partition_by in ("site", "participant") or piece in self._progress.cut
+        if piece.holds == "site":
+            return self._how.partition_by == "participant" or piece in self._progress.cut
+        return False
+
+    def _may_be_cut(self, piece: Piece) -> bool:
+        return self._how.partition_by == "auto" and piece.holds in ("study", "site")
+
+    def _cut_now(self, piece: Piece, error: OpenClinicaError) -> list[Piece]:
+        """Put smaller pieces in the place of one that failed, and return them."""
+        log.warning("%s (%s). It is pulled in smaller pieces", error.args[0], piece.study_oid)
+        smaller = self._smaller(piece)  # fails, and nothing is kept, where there is no such study
+        self._progress.cut.add(piece)
+        self._keep()
+        at = self._order.index(piece)
+        self._order[at : at + 1] = smaller
+        if piece.holds == "study":
+            self._fetch_metadata()
+        return smaller
+
+    def _smaller(self, piece: Piece) -> list[Piece]:
+        study = self._request.study_oid
+        if piece.holds == "site":
+            site = None if piece.study_oid == study else piece.study_oid
+            return _each(piece.study_oid, self._participants(site))
+        sites = self._client.studies.sites(study)
+        if not sites and self._how.partition_by == "site":
+            return [Piece(holds="site", study_oid=study)]
+        at_sites: set[str] = set()
+        pieces = []
+        for site in sites:
+            if there := self._participants(site):
+                pieces.append(Piece(holds="site", study_oid=site))
+                at_sites.update(there)
+        return pieces + _each(study, [oid for oid in self._participants(None) if oid not in at_sites])
+
+    def _participants(self, site_oid: str | None) -> list[str]:
+        if self._stop.is_set():
+            raise stopped()
+        return [participant.oid for participant in self._client.participants.list(self._request.study_oid, site_oid)]
+
+    # -- notes
+
+    def _new_name(self) -> str:
+        number, self._number = self._number, self._number + 1
+        return f"{number:04}.{self._tag}.{self._request.format}"
+
+    def _note(self, piece: Piece, file: SetFile) -> None:
+        self._progress.done[piece] = file
+        if len(self._progress.done) <= KEPT_AT_ONCE or time.monotonic() - self._kept_at > KEEP_SECONDS:
+            self._keep()
+
+    def _note_ended(self) -> None:
+        """Note the pieces that were stored while another one failed."""
+        for future, piece in self._running.items():
+            if future.done() and not future.cancelled() and not future.exception():
+                self._progress.done[piece] = future.result()
+
+    def _keep(self) -> None:
+        """Keep the progress; where that fails, a retry has more to do, and nothing is lost."""
+        if not self._progress.done and not self._progress.cut:
+            return
+        try:
+            self._progress.write(self._files, self._folder, self._tag)
+        except OpenClinicaError as error:
+            log.warning("%s; a retry will begin anew", error.args[0])
+        self._kept_at = time.monotonic()
+
+    def _drop(self) -> None:
+        """Remove what no retry will use."""
+        with suppress(OpenClinicaError):  # the error that ended the pull is the one to tell
+            for file in self._progress.done.values():
+                self._files.remove(self._folder + file.name)
+            self._files.remove(self._folder + progress_name(self._tag))
+
+
+def _each(study_oid: str, participants: list[str]) -> list[Piece]:
+    return [Piece(holds="participant", study_oid=study_oid, participant=oid) for oid in participants]
+
+
+@contextmanager
+def _workers(count: int, stop: threading.Event) -> Iterator[ThreadPoolExecutor]:
+    """Give threads that fetch. An error ends them, each with the next bytes that come to it.
+
+    A kill or a time-out does not wait for that: the server may be silent for minutes.
+    """
+    pool = ThreadPoolExecutor(count, thread_name_prefix="openclinica-pull")
+    try:
+        yield pool
+    except BaseException as error:
+        waits = isinstance(error, OpenClinicaError) and not stop.is_set()
+        stop.set()
+        pool.shutdown(wait=waits, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _ended(running: Collection[Future[Any]], stop: threading.Event) -> set[Future[Any]]:
+    """Wait until a request has ended, and return those that have.
+
+    :raises WaitInterruptedError: the pull was told to stop.
+    """
+    while not stop.is_set():
+        ended = wait(running, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED).done
+        if ended:
+            return ended
+    raise stopped()

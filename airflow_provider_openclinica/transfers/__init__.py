@@ -1,0 +1,1 @@
+"""Operators that move clinical data out of OpenClinica."""
