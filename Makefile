@@ -7,8 +7,9 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP_INSTALL = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(CURDIR)/constraints/airflow-$(1).txt $(2)/bin/python -m pip install --quiet
 OLD_AIRFLOWS := 2.11 3.1
+PROCESSES ?= 2
 
-.PHONY: help demo test test-oldest check format bench clean
+.PHONY: help demo pictures test test-oldest check format bench clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -16,8 +17,11 @@ help: ## List what can be made
 demo: $(VENV)/.sandbox ## Import lab data end to end, through Airflow, on a sandbox OpenClinica on this machine
 	@$(VENV)/bin/python -m demo
 
+pictures: $(VENV)/.sandbox ## Draw the pictures in docs again, from the tables of the sandbox's demo study
+	@$(VENV)/bin/python -m demo.pictures
+
 test: $(VENV)/.test ## Run the whole suite on Airflow 3.3
-	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest --numprocesses $(PROCESSES) --dist loadfile $(PYTEST_ARGS)
 
 test-oldest: $(OLD_AIRFLOWS:%=test-on-%) ## Run what must hold on older Airflows, on 2.11 and 3.1
 
@@ -33,7 +37,7 @@ format: $(VENV)/.test ## Format the code
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: $(VENV)/.test ## Run the benchmarks; each prints ratios measured in this run
+bench: $(VENV)/.bench ## Run the benchmarks; each prints ratios measured in this run
 	$(VENV)/bin/python -m benchmarks $(BENCH_ARGS)
 
 clean: ## Remove the environments and every cache
@@ -55,6 +59,11 @@ $(VENV)/.sandbox: pyproject.toml constraints/airflow-3.3.txt | $(VENV)/bin/pytho
 $(VENV)/.test: pyproject.toml constraints/airflow-3.3.txt | $(VENV)/.sandbox
 	@echo "Installing what the tests need"
 	@$(call PIP_INSTALL,3.3,$(VENV)) -e '.[test,check]'
+	@touch $@
+
+$(VENV)/.bench: pyproject.toml constraints/airflow-3.3.txt | $(VENV)/.test
+	@echo "Installing what the benchmarks compare with"
+	@$(call PIP_INSTALL,3.3,$(VENV)) -e '.[bench]'
 	@touch $@
 
 .PRECIOUS: $(VENV)-%/.compat $(VENV)-%/bin/python

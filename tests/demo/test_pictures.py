@@ -8,15 +8,23 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from demo.excerpt import excerpts
 from demo.pictures import PICTURES, draw
+from demo.study import exported
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+IMAGE = re.compile(r"!\[([^\]]+)\]\(([^)]+)\)")
 
 
 @pytest.fixture(scope="module")
-def pictures() -> dict[str, str]:
-    return draw()
+def export() -> bytes:
+    return exported()
+
+
+@pytest.fixture(scope="module")
+def pictures(export: bytes) -> dict[str, str]:
+    return draw(export)
 
 
 def test_they_are_those_that_the_code_draws(pictures: dict[str, str]) -> None:
@@ -43,3 +51,21 @@ def test_the_bars_add_up_to_what_is_open(pictures: dict[str, str]) -> None:
 @pytest.mark.parametrize("picture", ["completeness.svg", "open-queries.svg"])
 def test_nobody_is_named_in_a_picture(pictures: dict[str, str], picture: str) -> None:
     assert not re.search("BOS-|LEI-|SS_", pictures[picture])
+
+
+def test_each_picture_is_shown_somewhere_with_words_for_those_who_cannot_see_it() -> None:
+    shown = {
+        (page.parent / target).resolve(): words
+        for page in PAGES
+        for words, target in IMAGE.findall(page.read_text(encoding="utf-8"))
+    }
+    assert set(shown) == {path.resolve() for path in PICTURES.glob("*")}
+    assert all(len(words) > 20 for words in shown.values())
+
+
+def test_the_rows_that_the_page_shows_are_those_of_the_tables(export: bytes) -> None:
+    """``python -m demo.excerpt`` prints them."""
+    page = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
+    for table, text in excerpts(export).items():
+        assert f"`{table}`" in page
+        assert f"```text\n{text}\n```" in page
