@@ -93,3 +93,41 @@ def openclinica_conn(sandbox: Sandbox, token_cache_dir: Path, monkeypatch: pytes
     }
     monkeypatch.setenv("AIRFLOW_CONN_OPENCLINICA_DEFAULT", json.dumps(connection))
     return "openclinica_default"
+
+
+@pytest.fixture
+def clinone_conn(sandbox: Sandbox, token_cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Define ``clinone_default`` for the sandbox's ClinOne; returns the connection's id."""
+    from tests.clinone import connect  # the sandbox
+
+    return connect(sandbox, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def started_sandbox3() -> Iterator[Sandbox]:
+    """Start an OpenClinica 3 when it is first asked for."""
+    from airflow_provider_openclinica.sandbox.server import Sandbox
+
+    with Sandbox(version=3) as started:
+        yield started
+
+
+@pytest.fixture
+def sandbox3(started_sandbox3: Sandbox) -> Sandbox:
+    """Give an OpenClinica 3 on a free port of loopback, fresh for each test."""
+    started_sandbox3.reset()
+    return started_sandbox3
+
+
+@pytest.fixture
+def openclinica3_conn(sandbox3: Sandbox, token_cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Define ``openclinica3_default`` for the sandbox's data manager; returns the connection's id."""
+    connection = {
+        "conn_type": "openclinica3",
+        "host": sandbox3.study_url,
+        "login": "data_manager",
+        "password": "sandbox",
+        "extra": {"ws_url": sandbox3.ws_url},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_OPENCLINICA3_DEFAULT", json.dumps(connection))
+    return "openclinica3_default"

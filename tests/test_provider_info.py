@@ -64,7 +64,8 @@ def test_airflow_finds_the_metadata_by_its_entry_point() -> None:
 
 def _modules() -> list[str]:
     listed = [INFO[key] for key in ("hooks", "operators", "sensors", "triggers")]
-    return [module for entries in listed for entry in entries for module in entry["python-modules"]]
+    modules = [module for entries in listed for entry in entries for module in entry["python-modules"]]
+    return modules + [entry["python-module"] for entry in INFO["transfers"]]
 
 
 def _classes() -> list[str]:
@@ -82,30 +83,32 @@ def test_each_class_that_is_named_can_be_imported(dotted: str) -> None:
     assert isinstance(getattr(import_module(module), name), type)
 
 
-@pytest.mark.parametrize("folder", ["hooks", "operators", "sensors", "triggers"])
+@pytest.mark.parametrize("folder", ["hooks", "operators", "sensors", "transfers", "triggers"])
 def test_no_module_with_something_public_is_left_out(folder: str) -> None:
-    base = {"hooks": "Hook", "operators": "Operator", "sensors": "Sensor", "triggers": "Trigger"}[folder]
+    base = {"hooks": "Hook", "sensors": "Sensor", "triggers": "Trigger"}.get(folder, "Operator")
     public = set()
     for path in (PACKAGE / folder).glob("*.py"):
         classes = [node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
-        if any(name.startswith("OpenClinica") and name.endswith(base) for name in classes):
+        if any(name.startswith(("OpenClinica", "ClinOne")) and name.endswith(base) for name in classes):
             public.add(f"airflow_provider_openclinica.{folder}.{path.stem}")
     bases = {f"airflow_provider_openclinica.operators.{name}" for name in ("base", "bulk")}  # for others to extend
     assert public - bases == {module for module in _modules() if f".{folder}." in module}
 
 
-def test_hook_and_connection_type_agree() -> None:
-    from airflow_provider_openclinica.hooks.openclinica import OpenClinicaHook
+@pytest.mark.parametrize("kind", INFO["connection-types"], ids=lambda kind: kind["connection-type"])
+def test_hook_and_connection_type_agree(kind: dict[str, Any]) -> None:
+    module, _, name = kind["hook-class-name"].rpartition(".")
+    hook = getattr(import_module(module), name)
+    assert (kind["connection-type"], kind["hook-name"]) == (hook.conn_type, hook.hook_name)
 
-    (kind,) = INFO["connection-types"]
-    assert kind["connection-type"] == OpenClinicaHook.conn_type
-    assert kind["hook-name"] == OpenClinicaHook.hook_name
 
-
-def test_the_form_offers_every_extra_that_is_read() -> None:
-    source = (PACKAGE / "hooks" / "clients.py").read_text()
-    read = set(re.findall(r'(?:extra(?:_dejson)?\.get\(|_switch\(extra, )"(\w+)"', source))
-    assert read == set(INFO["connection-types"][0]["conn-fields"])
+@pytest.mark.parametrize("kind", INFO["connection-types"], ids=lambda kind: kind["connection-type"])
+def test_the_form_offers_every_extra_that_is_read(kind: dict[str, Any]) -> None:
+    module = {"openclinica": "clients"}.get(kind["connection-type"], kind["connection-type"])
+    source = (PACKAGE / "hooks" / f"{module}.py").read_text()
+    read = set(re.findall(r'(?:extra(?:_dejson)?\.get\(|switch\(extra, )"(\w+)"', source))
+    shared = {"token_cache"} if "token_cache_of(" in source else set()
+    assert read | shared == set(kind["conn-fields"])
 
 
 def test_settings_of_the_configuration_are_strings() -> None:

@@ -102,8 +102,8 @@ class ServerSettings:
             login=login,
             password=password,
             import_path=_import_path(import_path or ""),
-            request_timeout=_seconds(request_timeout),
-            verify=_verify(verify),
+            request_timeout=timeout_of(request_timeout),
+            verify=verify_of(verify),
             keep_cookies=keep_cookies,
         )
 
@@ -126,7 +126,26 @@ def job_page(study_url: str, job_uuid: str) -> str:
     return f"{study_url}/Jobs?uuid={quote(job_uuid, safe='')}"
 
 
+def web_address(written: str, name: str, *, schema: str = "", port: int | None = None, allow_http: bool = False) -> str:
+    """Check and complete an address that a person wrote. Without a scheme it is https; a slash at its end is dropped.
+
+    :param name: what the connection calls it, for errors.
+    :param schema: ``http`` or ``https``, where it stands apart.
+    :param port: likewise.
+    :param allow_http: permit plain http for hosts other than loopback.
+    :raises ConfigurationError: it is none, contradicts itself, or is plain http where others may listen.
+    """
+    address = _joined(written, schema, port)
+    _check_address(address, name, allow_http=allow_http)
+    return address._replace(path=address.path.rstrip("/")).geturl()
+
+
 def _study_address(host: str, schema: str, port: int | None) -> SplitResult:
+    address = _joined(host, schema, port)
+    return address._replace(path=address.path.rstrip("/") or DEFAULT_PATH)
+
+
+def _joined(host: str, schema: str, port: int | None) -> SplitResult:
     """Join host, schema and port of a connection; complain where they contradict each other."""
     host, schema = host.strip(), schema.strip().lower()
     if not host:
@@ -142,7 +161,7 @@ def _study_address(host: str, schema: str, port: int | None) -> SplitResult:
         raise ConfigurationError("Host and port of the connection name two different ports")
     if port and not own_port:
         address = address._replace(netloc=f"{address.netloc}:{port}")
-    return address._replace(path=address.path.rstrip("/") or DEFAULT_PATH)
+    return address
 
 
 def _address(written: str, name: str) -> SplitResult:
@@ -205,7 +224,11 @@ def _import_path(written: str) -> str:
     return path
 
 
-def _seconds(written: float | str | None) -> float:
+def timeout_of(written: float | str | None) -> float:
+    """Read how long an answer may take, in seconds; 300 by default.
+
+    :raises ConfigurationError: it is no number above zero.
+    """
     if written is None or written == "":
         return DEFAULT_TIMEOUT
     try:
@@ -217,8 +240,11 @@ def _seconds(written: float | str | None) -> float:
     return seconds
 
 
-def _verify(written: bool | str | None) -> bool | str:
-    """Read the switch or the path; a bundle that is missing would else show up as an obscure error much later."""
+def verify_of(written: bool | str | None) -> bool | str:
+    """Read the switch or the path; a bundle that is missing would else show up as an obscure error much later.
+
+    :raises ConfigurationError: there is no such file.
+    """
     if written is None or written == "":
         return True
     if isinstance(written, bool):

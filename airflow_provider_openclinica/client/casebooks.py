@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from airflow_provider_openclinica.client.addresses import api_path
-from airflow_provider_openclinica.client.jobs import job_uuid_in
+from airflow_provider_openclinica.client.jobs import requested_job_in
 from airflow_provider_openclinica.errors import ConfigurationError, NotAvailableError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Casebooks:
         :param format: ``Letter``, ``Legal``, ``Tabloid``, ``Ledger``, ``A0`` … ``A6``.
         :param margin: on all sides; a number with ``in``, ``cm`` or ``mm``.
         :param landscape: the longer side of the paper at the bottom.
-        :raises ConfigurationError: no such paper or margin.
+        :raises ConfigurationError: no such paper or margin; or the ID has a slash.
         :raises NotAvailableError: this server makes no casebooks, or not for programs.
         :raises NotFoundError: no such study, or no such participant right there.
         :raises RoleError: the account has no role there.
@@ -53,6 +53,11 @@ class Casebooks:
         docs/protocol.md, casebooks.
         """
         check_layout(format, margin)
+        if "/" in participant_id:
+            raise ConfigurationError(
+                "participant_id has a slash, and web servers take none in an address, however it is written",
+                next_step="Make the casebook on the web page.",
+            )
         doing, site = "the casebook of a participant", site_oid or ""
         place = ("studies", study_oid, *(("sites", site) if site else ()))
         answer = self._http.send_json(
@@ -64,7 +69,7 @@ class Casebooks:
             study=study_oid,
             site=site,
         )
-        if answer.code is None and answer.status == 500:
+        if answer.is_breakdown:
             raise NotAvailableError(
                 "OpenClinica failed at the casebook",
                 study=study_oid,
@@ -75,7 +80,7 @@ class Casebooks:
                 next_step="Make the casebook on the web page, and ask support whether a newer version makes them for "
                 "programs.",
             )
-        if answer.code is None and answer.status in {404, 405}:
+        if answer.is_absent:
             raise NotAvailableError(
                 "This OpenClinica makes no casebooks for programs",
                 study=study_oid,
@@ -83,7 +88,7 @@ class Casebooks:
                 status=answer.status,
                 next_step="Make the casebook on the web page.",
             )
-        return job_uuid_in(answer, doing, study=study_oid, site=site)
+        return requested_job_in(answer, doing, study=study_oid, site=site)
 
 
 def check_layout(format: str, margin: str) -> None:  # noqa: A002 - as OpenClinica calls it

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_openclinica.client.addresses import api_path
 from airflow_provider_openclinica.client.answers import raise_for
-from airflow_provider_openclinica.client.jobs import job_uuid_in
+from airflow_provider_openclinica.client.jobs import requested_job_in
 from airflow_provider_openclinica.errors import ConfigurationError, NotAvailableError, UnexpectedAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_openclinica.client.answers import Answer
     from airflow_provider_openclinica.client.http import Http
     from airflow_provider_openclinica.client.tokens import TokenManager
 
@@ -93,9 +92,9 @@ class Contacts:
             answer = self._http.send_json(
                 method, path, None, doing=doing, params=params, study=study_oid, site=site_oid
             )
-            if not _is_absent(answer):
+            if not answer.is_absent:
                 self._tokens.remember(REMEMBERED_AS, call)
-                return job_uuid_in(answer, doing, study=study_oid, site=site_oid)
+                return requested_job_in(answer, doing, study=study_oid, site=site_oid)
         raise NotAvailableError(
             "This OpenClinica extracts no contacts, by none of the calls that it is known to have for that",
             study=study_oid,
@@ -122,7 +121,7 @@ class Contacts:
         path = f"{_path(study_oid, site_oid)}/participant"
         params = {"participantID": participant_id} | _flags(register)
         answer = self._http.get(path, doing=doing, params=params, study=study_oid, site=site_oid)
-        if _is_absent(answer):
+        if answer.is_absent:
             raise NotAvailableError(
                 "This OpenClinica does not tell the contact data of one participant",
                 study=study_oid,
@@ -168,8 +167,3 @@ def _contact(participant_id: str, oid: str, rest: Mapping[object, object]) -> Co
         secondary_id=text("secondaryID"),
         access_code=text("accessCode"),
     )
-
-
-def _is_absent(answer: Answer) -> bool:
-    """Tell whether nothing listens there; OpenClinica's own refusals carry a code."""
-    return answer.status in {404, 405} and answer.code is None

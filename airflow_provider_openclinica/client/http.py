@@ -64,7 +64,7 @@ _CHUNK = 256 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _About:
+class About:
     """What a call is about, for its errors."""
 
     doing: str
@@ -92,7 +92,7 @@ class StreamedAnswer:
     ``Content-Disposition``: of that, nothing has been read yet.
     """
 
-    def __init__(self, response: requests.Response, most: int, about: _About) -> None:
+    def __init__(self, response: requests.Response, most: int, about: About) -> None:
         self._response, self._about = response, about
         self._rest: Iterator[bytes] = response.iter_content(_CHUNK)
         self._head = b"" if "Content-Disposition" in response.headers else self._read_head(most)
@@ -184,7 +184,7 @@ class Http:
         :raises ServerUnavailableError: no connection, or 502, 503, 504, after the last try.
         :raises ConfigurationError: the server's certificate is not trusted, or the address is none.
         """
-        about = _About(doing=doing, study=study, site=site, job=job)
+        about = About(doing=doing, study=study, site=site, job=job)
         with closing(self._ask(path, params, accept, most, about)) as streamed:
             return streamed.answer
 
@@ -204,7 +204,7 @@ class Http:
 
         What breaks after the beginning of the body is not asked for again here: the caller has used it already.
         """
-        about = _About(doing=doing, study=study, site=site, job=job)
+        about = About(doing=doing, study=study, site=site, job=job)
         with closing(self._ask(path, params, accept, HEAD_BYTES, about)) as streamed:
             yield streamed
 
@@ -234,7 +234,7 @@ class Http:
         :raises OSError: a file could not be read; the form was not sent to its end.
         :raises OpenClinicaError: as `get` does; nothing was taken.
         """
-        about = _About(doing=doing, study=study, site=site)
+        about = About(doing=doing, study=study, site=site)
 
         def send(token: str) -> StreamedAnswer:
             unsent = parts if isinstance(parts, JsonBody) else MultipartBody(parts)
@@ -271,13 +271,13 @@ class Http:
         :param method: ``POST`` or ``PUT``, or ``GET`` of a call that servers have by different methods.
         :param body: a JSON object; None for calls that take none.
         """
-        about = _About(doing=doing, study=study, site=site)
+        about = About(doing=doing, study=study, site=site)
         with closing(self._ask(path, params, JSON_UTF8, HEAD_BYTES, about, method=method, body=body)) as streamed:
             return streamed.answer
 
     def delete(self, path: str, *, doing: str, job: str = "") -> Answer:
         """Delete something and return the answer. Parameters and errors are those of `get`; so is what is repeated."""
-        about = _About(doing=doing, job=job)
+        about = About(doing=doing, job=job)
         with closing(self._ask(path, None, JSON_UTF8, HEAD_BYTES, about, method="DELETE")) as streamed:
             return streamed.answer
 
@@ -293,7 +293,7 @@ class Http:
         params: Mapping[str, str] | None,
         accept: str,
         most: int,
-        about: _About,
+        about: About,
         *,
         method: str = "GET",
         body: Mapping[str, str] | None = None,
@@ -309,7 +309,7 @@ class Http:
         return self._converse(send, _is_busy, about)
 
     def _converse(
-        self, send: Callable[[str], StreamedAnswer], may_repeat: Callable[[Answer], bool], about: _About
+        self, send: Callable[[str], StreamedAnswer], may_repeat: Callable[[Answer], bool], about: About
     ) -> StreamedAnswer:
         """Send until there is an answer to go by. Of a `send` that raises ServerUnavailableError, nothing arrived."""
         tries, token, renewed = Tries(self._sleep, patience=self._patience), self._tokens.token(), False
@@ -346,7 +346,7 @@ class Http:
             **request,
         )
 
-    def _submit_error(self, error: OSError, body: MultipartBody | JsonBody, about: _About) -> Exception:
+    def _submit_error(self, error: OSError, body: MultipartBody | JsonBody, about: About) -> Exception:
         """Tell a file that could not be read, a form that never left, and one of which nobody knows, apart."""
         if body.failure:
             return body.failure

@@ -126,6 +126,22 @@ def job_uuid_in(answer: Answer, doing: str, *, study: str = "", site: str = "") 
     return found["uuid"]
 
 
+def requested_job_in(answer: Answer, doing: str, *, study: str = "", site: str = "") -> str:
+    """Return the uuid of a job that only writes a file, so that an answer without one leaves no doubt behind.
+
+    Parameters are those of `job_uuid_in`.
+
+    :raises UnexpectedAnswerError: neither a uuid nor a code came.
+    :raises OpenClinicaError: it was refused; which error says why.
+    """
+    try:
+        return job_uuid_in(answer, doing, study=study, site=site)
+    except (AmbiguousSubmitError, LogGoneError):
+        raise UnexpectedAnswerError(
+            f"OpenClinica answered {doing} without the uuid of a job", study=study, site=site, status=answer.status
+        ) from None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedJob:
     """A job as the job list shows it.

@@ -195,12 +195,12 @@ class Participate:
                 study=study_oid,
                 next_step="Compare the ID letter for letter; connect the participant if there is no account yet.",
             )
-        if answer.status == 500 and answer.code is None:
+        if answer.is_breakdown:
             raise ServerUnavailableError(
                 f"OpenClinica failed at {doing}",
                 study=study_oid,
                 status=500,
-                meaning="which is also its answer about a study that it does not have",
+                meaning="that is also its answer about a study that it does not have",
                 next_step="Check the study's OID letter for letter. Where it is right, retry.",
             )
         raise_for(answer, doing, study=study_oid)

@@ -78,7 +78,7 @@ def raise_unless_retrieved(answer: Answer, doing: str, *, study: str) -> None:
             f"OpenClinica failed at {doing}",
             study=study,
             status=500,
-            meaning="which is also its answer about a study or a participant that it does not have",
+            meaning="that is also its answer about a study or a participant that it does not have",
             next_step="Check the OIDs and IDs, letter for letter, and that the participant is in the study or site. "
             "Where they are right, retry.",
         )

@@ -7,6 +7,8 @@ own would be replaced by what a ``.netrc`` holds for the host (docs/protocol.md,
     new_session(settings)             a requests session, for one thread
     Bearer(token)                     what to pass as its ``auth``
     transport_error(error, doing, host)   the error to raise for what requests raised
+    never_left(error)                 whether nothing of the request can have arrived
+    keep_out_of_logs(part)            drop log lines of other libraries that hold it
 
 requests and urllib3 quote addresses in their exceptions, and an address can name a participant. So raise ours
 ``from None``. What urllib3 would log of such an address is dropped, at level DEBUG too.
@@ -26,7 +28,7 @@ from requests.auth import AuthBase
 from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ReadTimeoutError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ReadTimeoutError
 
 from airflow_provider_openclinica import __version__
 from airflow_provider_openclinica.client.addresses import API_PATH
@@ -43,15 +45,24 @@ SENDING_BLOCK = 128 << 10  #: bytes of a file that are handed to the socket at o
 USER_AGENT = f"airflow-provider-openclinica/{__version__}"  #: without one, OpenClinica cannot serve files
 
 
+_OURS = {API_PATH}  #: what an address of ours has in it
+
+
 class _WithoutOurs(logging.Filter):
     """Drop the lines that quote an address of the API, of whichever server; those of other libraries go on."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return API_PATH not in record.getMessage()
+        line = record.getMessage()
+        return not any(part in line for part in tuple(_OURS))
 
 
 for _name in ("urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry"):
     logging.getLogger(_name).addFilter(_WithoutOurs())
+
+
+def keep_out_of_logs(part: str) -> None:
+    """Drop what urllib3 would log of addresses that hold this part, such as ``host:port``."""
+    _OURS.add(part)
 
 
 class Bearer(AuthBase):
@@ -110,28 +121,32 @@ class _Adapter(HTTPAdapter):
         return manager
 
 
-def new_session(settings: ServerSettings) -> requests.Session:
-    """Return a session for one thread; the caller closes it."""
+def new_session(settings: ServerSettings | None = None) -> requests.Session:
+    """Return a session for one thread; the caller closes it.
+
+    :param settings: say whether cookies are kept; by default none are.
+    """
     session = _Session()
     session.headers = CaseInsensitiveDict(
         {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Accept-Language": "en-US"}  # it names months
     )
     for scheme in ("https://", "http://"):
         session.mount(scheme, _Adapter(pool_connections=1, pool_maxsize=1))
-    if not settings.keep_cookies:
+    if settings is None or not settings.keep_cookies:
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return session
 
 
-def transport_error(error: OSError, doing: str, host: str) -> OpenClinicaError:
+def transport_error(error: OSError, doing: str, host: str, *, service: str = "OpenClinica") -> OpenClinicaError:
     """Put a failed connection into words.
 
     :param error: what requests raised; all of it is an ``OSError``.
     :param doing: what was asked for, as a noun: ``the import``.
     :param host: name of the host that was to answer.
+    :param service: whose host it is.
     :return: a ConfigurationError where only a person can help, else a ServerUnavailableError.
     """
-    what = f"OpenClinica could not be reached for {doing}"
+    what = f"{service} could not be reached for {doing}"
     causes = tuple(_causes(error))
 
     def caused_by(kind: type[BaseException]) -> bool:
@@ -163,6 +178,19 @@ def transport_error(error: OSError, doing: str, host: str) -> OpenClinicaError:
     else:
         meaning = f"the connection to {host} broke"
     return ServerUnavailableError(what, meaning=meaning)
+
+
+def never_left(error: OSError) -> bool:
+    """Tell whether a connection failed before anything could be sent over it; False where that is not certain.
+
+    A ``ProxyError`` alone is not: urllib3 raises it for a request too that a proxy took, and dropped.
+
+    :param error: what requests raised.
+    """
+    if not isinstance(error, requests.RequestException) or isinstance(error, ValueError):
+        return True  # a CA bundle that cannot be read, an address that is none
+    before = (NewConnectionError, ConnectTimeoutError, ssl.SSLCertVerificationError)
+    return any(isinstance(one, before) for one in _causes(error))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -11,7 +11,6 @@ import os
 import tempfile
 import threading
 import time
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from airflow_provider_openclinica.client.addresses import ServerSettings
 from airflow_provider_openclinica.client.client import OpenClinicaClient
 from airflow_provider_openclinica.client.tokens import PATIENCE, TokenManager
 from airflow_provider_openclinica.errors import ConfigurationError
+from airflow_provider_openclinica.hooks.kept import one_for_a_process
 from airflow_provider_openclinica.hooks.token_variable import VariableTokenStore
 
 if TYPE_CHECKING:
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Connection
 
+    from airflow_provider_openclinica.client.token_request import TokenSource
+
 TOKEN_CACHES = ("memory", "file", "variable")
 
 _SWITCH = {"": False, "true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-_building = threading.Lock()
 
 
 def client_for(
@@ -48,15 +49,32 @@ def client_for(
     """
     connection = BaseHook.get_connection(conn_id)
     settings, token_cache = settings_of(connection), token_cache_of(connection)
-    with _building:
-        return _client(settings, token_cache, token_cache_dir(), sleep, patience)
+    return _client(settings, token_cache, token_cache_dir(), sleep, patience)
 
 
-@lru_cache(maxsize=16)
+@one_for_a_process
 def _client(
     settings: ServerSettings, token_cache: str, folder: Path, sleep: Callable[[float], None], patience: float
 ) -> OpenClinicaClient:
-    tokens = TokenManager(
+    tokens = token_manager(settings, token_cache, folder, sleep=sleep, patience=patience)
+    return OpenClinicaClient(settings, tokens, sleep=sleep)
+
+
+def token_manager(
+    settings: ServerSettings | TokenSource,
+    token_cache: str,
+    folder: Path,
+    *,
+    sleep: Callable[[float], None],
+    patience: float,
+) -> TokenManager:
+    """Return what gives out tokens, sharing them as a connection says.
+
+    :param settings: the server and the account, or another way to ask for tokens.
+    :param token_cache: from `token_cache_of`.
+    :param folder: from `token_cache_dir`.
+    """
+    return TokenManager(
         settings,
         stores=[VariableTokenStore()] if token_cache == "variable" else [],  # noqa: S105 (a kind of cache)
         cache_dir=None if token_cache == "memory" else folder,  # noqa: S105
@@ -64,11 +82,6 @@ def _client(
         patience=patience,
         seen=_mask,
     )
-    return OpenClinicaClient(settings, tokens, sleep=sleep)
-
-
-# A forked child must not talk over its parent's sockets.
-os.register_at_fork(after_in_child=_client.cache_clear)
 
 
 def settings_of(connection: Connection) -> ServerSettings:
@@ -76,9 +89,8 @@ def settings_of(connection: Connection) -> ServerSettings:
 
     :raises ConfigurationError: something is missing or cannot work.
     """
-    host, schema, extra = connection.host or "", connection.schema or "", connection.extra_dejson
-    if schema.strip().lower() not in {"", "http", "https"}:  # in a URI, Airflow calls the path schema
-        host, schema = f"{host.rstrip('/')}/{schema}", ""
+    host, schema = host_and_schema_of(connection)
+    extra = connection.extra_dejson
     return ServerSettings.from_parts(
         host=host,
         schema=schema,
@@ -89,9 +101,17 @@ def settings_of(connection: Connection) -> ServerSettings:
         import_path=extra.get("import_path"),
         request_timeout=extra.get("request_timeout"),
         verify=extra.get("verify"),
-        allow_http=_switch(extra, "allow_http"),
-        keep_cookies=_switch(extra, "keep_cookies"),
+        allow_http=switch(extra, "allow_http"),
+        keep_cookies=switch(extra, "keep_cookies"),
     )
+
+
+def host_and_schema_of(connection: Connection) -> tuple[str, str]:
+    """Return host, with its path, and scheme, where that stands apart."""
+    host, schema = connection.host or "", connection.schema or ""
+    if schema.strip().lower() not in {"", "http", "https"}:  # in a URI, Airflow calls the path schema
+        host, schema = f"{host.rstrip('/')}/{schema}", ""
+    return host, schema
 
 
 def token_cache_of(connection: Connection) -> str:
@@ -111,8 +131,11 @@ def token_cache_dir() -> Path:
     return Path(written) if written else Path(tempfile.gettempdir()) / f"airflow-openclinica-{os.geteuid()}"
 
 
-def _switch(extra: dict[str, Any], name: str) -> bool:
-    """Read a switch; a word that is neither yes nor no must not silently mean one of them."""
+def switch(extra: dict[str, Any], name: str) -> bool:
+    """Read a switch; a word that is neither yes nor no must not silently mean one of them.
+
+    :raises ConfigurationError: it is such a word.
+    """
     written = str(extra.get(name) or "").strip().lower()
     if written not in _SWITCH:
         raise ConfigurationError(f"{name} is neither true nor false")

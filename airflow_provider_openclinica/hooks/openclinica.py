@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_openclinica.errors import ConfigurationError, OpenClinicaError
-from airflow_provider_openclinica.get_provider_info import get_provider_info
+from airflow_provider_openclinica.hooks import forms
 from airflow_provider_openclinica.hooks.clients import client_for
 from airflow_provider_openclinica.hooks.study_cache import study_metadata
 
@@ -84,29 +84,13 @@ class OpenClinicaHook(BaseHook):
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Make the form fields of the provider info for Airflow before 3.2, which asks the hook for them."""
-        from wtforms import BooleanField, StringField  # type: ignore[import-untyped]
-        from wtforms.validators import Optional, any_of  # type: ignore[import-untyped]
-
-        widgets = {}
-        for name, field in _connection_type()["conn-fields"].items():
-            schema = field["schema"]
-            validators = [Optional()] + ([any_of(schema["enum"])] if "enum" in schema else [])
-            widgets[name] = (BooleanField if "boolean" in schema["type"] else StringField)(
-                field["label"], validators=validators, description=field["description"], default=schema.get("default")
-            )
-        return widgets
+        return forms.widgets(cls.conn_type)
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Return how the form treats Airflow's own fields, for Airflow before 3.2."""
-        behaviour = _connection_type()["ui-field-behaviour"]
-        return {name.replace("-", "_"): value for name, value in behaviour.items()}
+        return forms.field_behaviour(cls.conn_type)
 
 
 def _nap(seconds: float) -> None:
     time.sleep(min(seconds, 0.5))
-
-
-def _connection_type() -> Any:
-    info: Any = get_provider_info()
-    return info["connection-types"][0]

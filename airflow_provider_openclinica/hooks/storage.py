@@ -85,7 +85,7 @@ class ObjectStorage:
         """
         fs, path, _ = _place(uri)
         try:
-            fs.rm_file(path)
+            fs.rm(path)
         except FileNotFoundError:
             return
         except Exception as error:

@@ -1,15 +1,19 @@
-"""What operators have in common that ask OpenClinica there and then, rather than by a job that they wait for."""
+"""What operators have in common: a connection, a study, an end when the task is killed."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_openclinica.errors import WaitInterruptedError
+from airflow_provider_openclinica.hooks.clients import client_for
 from airflow_provider_openclinica.hooks.openclinica import OpenClinicaHook
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import threading
+    from collections.abc import Callable, Sequence
 
     from airflow_provider_openclinica.client.client import OpenClinicaClient
 
@@ -31,6 +35,38 @@ class OpenClinicaOperator(BaseOperator):
     def client(self) -> OpenClinicaClient:
         """The client of the connection. No call is made here."""
         return OpenClinicaHook(self.openclinica_conn_id).get_conn()
+
+
+class StoppableOperator(OpenClinicaOperator):
+    """An operator that may be at work for long, and ends when its task is killed.
+
+    A killed task's ``execute`` goes on after ``on_kill``, so that only sets a flag, and whatever waits raises.
+    """
+
+    _killed: threading.Event  # made by execute and resume: an operator is copied, a lock cannot be
+
+    @cached_property
+    def client(self) -> OpenClinicaClient:
+        """The client of the connection, whose waits end when the task is killed. No call is made here."""
+
+        def sleep(seconds: float) -> None:
+            if self._killed.wait(seconds):
+                raise WaitInterruptedError("Stopped while waiting to ask OpenClinica again")
+
+        return self.client_of(self.openclinica_conn_id, sleep=sleep)
+
+    @staticmethod
+    def client_of(conn_id: str, *, sleep: Callable[[float], None]) -> OpenClinicaClient:
+        """Return the client of a connection, with its waits."""
+        return client_for(conn_id, sleep=sleep)
+
+    def on_kill(self) -> None:
+        """End the wait.
+
+        This runs in a signal handler, in the middle of anything and with five seconds left: it asks nobody.
+        """
+        if killed := getattr(self, "_killed", None):
+            killed.set()
 
 
 class OpenClinicaStudyOperator(OpenClinicaOperator):

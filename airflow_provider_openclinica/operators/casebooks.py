@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_openclinica.client.casebooks import check_layout
 from airflow_provider_openclinica.errors import JobFailedError
 from airflow_provider_openclinica.hooks.storage import Measured
-from airflow_provider_openclinica.operators.arguments import oid
+from airflow_provider_openclinica.operators.arguments import oid, participant_id_of
 from airflow_provider_openclinica.operators.fetched import FetchingOperator
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class OpenClinicaCasebookOperator(FetchingOperator):
         return self.client.casebooks.request(
             oid(self.study_oid, "study_oid"),
             self._site,
-            oid(self.participant_id, "participant_id"),
+            participant_id_of(self.participant_id),
             format=self.format,
             margin=self.margin,
             landscape=self.landscape,
@@ -94,7 +94,7 @@ class OpenClinicaCasebookOperator(FetchingOperator):
         return {
             "job_type": self.job_type,
             "status": "finished",
-            "participant_id": oid(self.participant_id, "participant_id"),
+            "participant_id": participant_id_of(self.participant_id),
             **casebook,
         }
 

@@ -191,5 +191,6 @@ class FetchingOperator(WaitingOperator):
                     next_step=self.on_retry,
                 ) from error
             except (JobFailedError, JobTimeoutError, WaitInterruptedError) as error:
-                error.next_step = self.on_retry
+                if self.on_retry not in error.next_step:
+                    error.next_step = self.on_retry
                 raise

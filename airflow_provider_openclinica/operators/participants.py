@@ -53,10 +53,10 @@ class OpenClinicaBulkParticipantsOperator(OpenClinicaBulkOperator):
     """Add or update the participants of a site, from a CSV file or a query, and wait for the outcome of each row.
 
     Safe to retry: OpenClinica updates a participant who is there, so ``on_ambiguous_submit="resubmit"`` does no harm
-    here. All rows are checked before anything is sent, and
-    what is wrong with them is told in one message, by line and column and without a value. Then OpenClinica is asked
-    who is in the study, and an ID that it would take for somebody else's is refused. Rows go in files of at most 8,192
-    characters, one job each, since OpenClinica reads longer ones by chance: docs/protocol.md, bulk files.
+    here. All rows are checked before anything is sent, and what is wrong with them is told in one message, by line and
+    column and without a value. Then OpenClinica is asked who is in the study, and an ID that it would take for somebody
+    else's is refused. Rows go in files of at most 8,192 characters, one job each, since OpenClinica reads longer ones
+    by chance: docs/protocol.md, bulk files.
 
     Names, e-mail addresses and phone numbers go from the file or the database to OpenClinica: they are in no log, no
     XCom and no rendered template.

@@ -143,8 +143,8 @@ class OpenClinicaUpdateEventOperator(_EventOperator):
 
     OpenClinica is asked first what is there: an occurrence that is not there, a status that cannot follow the present
     one, and a change of what is locked, removed or archived are refused, and nothing is sent. Nothing is sent either
-    where the occurrence is as it shall be. Of common events only the status can be changed. A change of the status
-    takes away the event's signature.
+    where the occurrence is as it shall be. Of common events only the status can be changed: where a date was to be
+    changed as well, the task fails. A change of the status takes away the event's signature.
 
     Returns what ``OpenClinicaCreateEventOperator`` does.
 

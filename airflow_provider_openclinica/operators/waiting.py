@@ -1,8 +1,7 @@
 """What all operators share that wait for a job: in the worker or in the triggerer, killed or out of time.
 
-Three facts about Airflow shape it. A killed task's ``execute`` goes on after ``on_kill``, so ``on_kill`` only sets a
-flag and the wait raises. A deferred task resumes in a new process and may get nothing back but the event, so whatever
-it needs is in there. And ``execution_timeout`` starts anew on each resume, so deadlines are absolute.
+Two facts about Airflow shape it. A deferred task resumes in a new process and may get nothing back but the event, so
+whatever it needs is in there. And ``execution_timeout`` starts anew on each resume, so deadlines are absolute.
 """
 
 from __future__ import annotations
@@ -16,20 +15,17 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_openclinica.engine.watch import JobWatch, wait
 from airflow_provider_openclinica.errors import JobTimeoutError, WaitInterruptedError
-from airflow_provider_openclinica.hooks.clients import client_for
 from airflow_provider_openclinica.hooks.storage import ObjectStorage
 from airflow_provider_openclinica.links.jobs import JOB_PAGE_KEY, OpenClinicaJobLink
 from airflow_provider_openclinica.operators.arguments import seconds_of
-from airflow_provider_openclinica.operators.base import OpenClinicaOperator
+from airflow_provider_openclinica.operators.base import StoppableOperator
 from airflow_provider_openclinica.triggers.jobs import OpenClinicaJobTrigger
 
 if TYPE_CHECKING:
-    import threading
     from datetime import timedelta
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_openclinica.client.client import OpenClinicaClient
     from airflow_provider_openclinica.engine.events import Progress
     from airflow_provider_openclinica.engine.ticket import JobTicket
 
@@ -37,7 +33,7 @@ JOB_UUID_KEY = "job_uuid"  #: XCom under which the uuid of the latest job lies, 
 SIX_HOURS = 6 * 3600.0
 
 
-class WaitingOperator(OpenClinicaOperator):
+class WaitingOperator(StoppableOperator):
     """Base of the operators that wait for jobs. Its ``resume`` is called with the trigger's event.
 
     :param deferrable: wait in the triggerer, so that the task takes no worker slot. Default: Airflow's
@@ -51,7 +47,6 @@ class WaitingOperator(OpenClinicaOperator):
     operator_extra_links = (OpenClinicaJobLink(),)
 
     on_retry: ClassVar[str] = "A retry finds the job again."  #: what to tell those whose task ran out of time
-    _killed: threading.Event  # made by execute and resume: an operator is copied, a lock cannot be
 
     def __init__(
         self,
@@ -71,16 +66,6 @@ class WaitingOperator(OpenClinicaOperator):
         raise NotImplementedError
 
     @cached_property
-    def client(self) -> OpenClinicaClient:
-        """The client of the connection, whose waits end when the task is killed. No call is made here."""
-
-        def sleep(seconds: float) -> None:
-            if self._killed.wait(seconds):
-                raise WaitInterruptedError("Stopped while waiting to ask OpenClinica again")
-
-        return client_for(self.openclinica_conn_id, sleep=sleep)
-
-    @cached_property
     def files(self) -> ObjectStorage:
         """Local files and object storage."""
         return ObjectStorage()
@@ -93,14 +78,6 @@ class WaitingOperator(OpenClinicaOperator):
                 next_step=f"See that a triggerer is running. {self.on_retry}",
             )
         return super().resume_execution(next_method, next_kwargs, context)
-
-    def on_kill(self) -> None:
-        """End the wait. The job goes on.
-
-        This runs in a signal handler, in the middle of anything and with five seconds left: it asks nobody.
-        """
-        if killed := getattr(self, "_killed", None):
-            killed.set()
 
     def _refuse_to_begin(self, started: float, jobs: int) -> None:
         """See that this task is not to end before it makes another job."""

@@ -33,6 +33,7 @@ class PollingSensor(BaseSensorOperator):
     ui_color = "#e5f0f8"
 
     trigger_class: ClassVar[type[PollingTrigger]]
+    hook_class: ClassVar[type[Any]] = OpenClinicaHook  #: gives the client that the questions are for
 
     def __init__(
         self,
@@ -65,7 +66,7 @@ class PollingSensor(BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
         """Ask once."""
         with airflow_failures():
-            found = look(self.question(), OpenClinicaHook(self.openclinica_conn_id).get_conn())
+            found = look(self.question(), self.hook_class(self.openclinica_conn_id).get_conn())
         return PokeReturnValue(is_done=found is not None, xcom_value=found)
 
     def resume(self, context: Context, event: Any) -> Any:  # noqa: ARG002 - Airflow's signature

@@ -63,6 +63,11 @@ class PollingTrigger(BaseTrigger):
             "poke_interval": self.poke_interval,
         }
 
+    @staticmethod
+    def client_of(conn_id: str) -> Any:
+        """Return the client that the questions are for."""
+        return client_for(conn_id)
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Ask until the asking is over."""
         try:
@@ -72,7 +77,7 @@ class PollingTrigger(BaseTrigger):
         yield TriggerEvent(write_ended(ended))
 
     async def _found(self) -> Any:
-        client = await sync_to_async(client_for)(self.openclinica_conn_id)  # 3.0, 3.1: not from a plain thread
+        client = await sync_to_async(self.client_of)(self.openclinica_conn_id)  # 3.0, 3.1: not from a plain thread
         found = await in_thread(look, self.question, client)
         while found is None and self._seconds_left > 0:
             await asyncio.sleep(min(self.poke_interval, self._seconds_left))

@@ -53,6 +53,13 @@ def test_a_layout_that_openclinica_does_not_document_is_refused_here(client, wir
     assert wire.requests == []
 
 
+def test_an_id_that_fits_into_no_address_is_refused_here(client, wire):
+    with pytest.raises(ConfigurationError, match="slash") as caught:
+        client.casebooks.request("S_JUNO", "S_BOSTON", "P/001")
+    assert "P/001" not in str(caught.value)
+    assert wire.requests == []
+
+
 @pytest.mark.parametrize("status", [404, 405, 500])
 def test_a_server_that_makes_none_for_programs_says_so_once_and_for_all(client, wire, status):
     wire.will(answer(status, "<html>P-001</html>", Content_Type="text/html"))

@@ -116,6 +116,14 @@ def test_the_request_is_repeated_where_its_answer_is_lost_since_it_changes_nothi
     assert calls(wire) == ["POST extractParticipantsInfo"] * 3
 
 
+@pytest.mark.parametrize("body", ["", "done", "job uuid: null"])
+def test_an_answer_without_a_job_leaves_no_doubt_since_nothing_was_to_change(client, wire, body):
+    wire.will(answer(200, body))
+    with pytest.raises(UnexpectedAnswerError, match="without the uuid of a job") as caught:
+        client.contacts.extract("S_JUNO", "S_BOSTON")
+    assert "file" not in str(caught.value)
+
+
 @pytest.mark.parametrize("wanted", [{"page": 0}, {"page_size": 0}, {"page_size": -1}])
 def test_pages_are_counted_from_1(client, wire, wanted):
     with pytest.raises(ConfigurationError):

@@ -162,7 +162,7 @@ def test_what_passes_here_is_read_whole_by_a_server_and_unchanged(
 
     kept: list[tuple[str, str, str]] = []
     for person in people:
-        if not problems_of([*kept, person]):
+        if any(cell.strip() for cell in person) and not problems_of([*kept, person]):  # else it is a blank line
             kept.append(person)
     assume(kept)
     assert problems_of(kept) == []

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "airflow_provider_openclinica"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-CITATION = re.compile(r"docs/protocol\.md,\s+([a-z][a-z ]*[a-z])")
+CITATION = re.compile(r"docs/(protocol3?|clinone)\.md,\s+([a-z][a-z ]*[a-z])")
 LINK = re.compile(r"(?<!\!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -42,13 +42,13 @@ def flat(text: str) -> str:
     return re.sub(r"\s*\n\s*(#:?\s+)?", " ", text)
 
 
-def citations() -> list[tuple[str, str]]:
+def citations() -> list[tuple[str, str, str]]:
     modules = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")])
     return [
-        (str(module.relative_to(ROOT)), cited)
+        (str(module.relative_to(ROOT)), page, section)
         for module in modules
         if module != Path(__file__)
-        for cited in CITATION.findall(flat(module.read_text()))
+        for page, section in CITATION.findall(flat(module.read_text()))
     ]
 
 
@@ -79,9 +79,9 @@ def test_the_protocol_page_has_one_heading_for_each_name() -> None:
 
 
 @pytest.mark.parametrize("cited", sorted(set(citations())), ids=": ".join)
-def test_a_cited_section_exists(cited: tuple[str, str]) -> None:
-    module, section = cited
-    known = headings(ROOT / "docs" / "protocol.md")
+def test_a_cited_section_exists(cited: tuple[str, str, str]) -> None:
+    module, page, section = cited
+    known = headings(ROOT / "docs" / f"{page}.md")
     assert any(section == name or section.startswith(f"{name} ") for name in known), f"{module} cites {section!r}"
 
 

@@ -177,6 +177,7 @@ def test_whoever_is_not_right_there_is_not_found(
         pytest.param({"study_oid": ""}, "study_oid", id="no-study"),
         pytest.param({"participant_id": ""}, "participant_id", id="nobody"),
         pytest.param({"participant_id": None}, "participant_id", id="somebody-who-rendered-to-nothing"),
+        pytest.param({"participant_id": "*"}, "participant_id", id="everybody"),
         pytest.param({"output_uri": ""}, "output_uri", id="no-place"),
     ],
 )
