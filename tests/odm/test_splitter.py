@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,9 +13,6 @@ from airflow_provider_openclinica import odm
 from airflow_provider_openclinica.errors import ConfigurationError, FileError
 from tests.odm.castor import read_as_server
 from tests.odm.documents import CLINICAL, ITEM, SUBJECT, changed, document
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 Participant = tuple[str, int]  # participant ID, number of items
 
@@ -147,7 +143,7 @@ def test_a_large_participant_is_not_held_in_memory_and_few_files_are_open(tmp_pa
     people = [(f"{'BLX'[number % 3]}{number}", 1) for number in range(200)]
     source = document(study(("B-large", 60_000), *people))
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-    highest = max(int(number) for number in os.listdir("/dev/fd"))  # other tests hold some open
+    highest = max(int(number.name) for number in Path("/dev/fd").iterdir())  # other tests hold some open
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 30, limit[1]))
     tracemalloc.start()
     try:
