@@ -205,6 +205,14 @@ class Run:
 
         return until(seconds, look, f"{self.dag_id}.{task_id} to be {' or '.join(states)}")
 
+    def wait_for_end(self, seconds: float = TASK_SECONDS) -> None:
+        """Wait until Airflow has closed the run: a clearing at that very moment would go unheard."""
+
+        def closed() -> bool | None:
+            return True if self.airflow.get(self._path)["state"] in {"success", "failed"} else None
+
+        until(seconds, closed, f"run {self.run_id} of {self.dag_id} to end")
+
     def wait_for_try(self, task_id: str, number: int, states: Collection[str], seconds: float = TASK_SECONDS) -> None:
         """Wait until a task that was cleared has begun that try and is in one of these states."""
 

@@ -72,6 +72,7 @@ def test_a_worker_that_dies_while_waiting_leaves_one_job_that_the_next_try_finds
 def test_clearing_a_task_that_succeeded_submits_anew(start: Any, openclinica: RunningSandbox) -> None:
     run = start("import_waiting")
     run.wait_for("labs", {"success"})
+    run.wait_for_end()
     run.clear("labs")
     run.wait_for_try("labs", 2, {"success"})
 
