@@ -21,7 +21,7 @@ pictures: $(VENV)/.sandbox ## Draw the pictures in docs again, from the tables o
 	@$(VENV)/bin/python -m demo.pictures
 
 test: $(VENV)/.test ## Run the whole suite on Airflow 3.3
-	$(VENV)/bin/python -m pytest --numprocesses $(PROCESSES) --dist loadfile $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-oldest: $(OLD_AIRFLOWS:%=test-on-%) ## Run what must hold on older Airflows, on 2.11 and 3.1
 
