@@ -222,6 +222,22 @@ class Run:
         until(seconds, begun, f"try {number} of {self.dag_id}.{task_id}")
         self.wait_for(task_id, states, seconds)
 
+    def wait_until_deferred(self, task_id: str, seconds: float = TASK_SECONDS) -> None:
+        """Wait until a task is deferred and the scheduler knows that its worker has ended.
+
+        Seconds may lie between. If the trigger fires in them, the scheduler takes the end of that worker for the end
+        of the one that resumes, and fails the task: Airflow's error, which tests of ours need not meet.
+        """
+        ended = f"Received executor event with state success for task instance TaskInstanceKey(dag_id='{self.dag_id}'"
+        key = f"task_id='{task_id}', run_id='{self.run_id}'"
+
+        def heard() -> bool | None:
+            lines = (self.airflow.home / "standalone.log").read_text(errors="replace").splitlines()
+            return any(ended in line and key in line for line in lines) or None
+
+        self.wait_for(task_id, {"deferred"}, seconds)
+        until(seconds, heard, f"the scheduler to hear that the worker of {self.dag_id}.{task_id} has ended")
+
     def wait_for_line(self, task_id: str, text: str, seconds: float = TASK_SECONDS) -> None:
         """Wait until a running task has logged something."""
         self.wait_for(task_id, {"running"}, seconds)

@@ -34,7 +34,10 @@ def start(standalone: Standalone, openclinica: RunningSandbox, tmp_path: Path) -
 
 @pytest.mark.parametrize("dialect", ["docs"])
 def test_a_deferrable_import_goes_through_the_triggerer(start: Any, openclinica: RunningSandbox) -> None:
+    openclinica.plan("job-fates", fate="stuck")
     run = start("import_deferrable")
+    run.wait_until_deferred("labs")
+    openclinica.plan("release")
     run.wait_for("labs", {"success"})
 
     result = run.xcom("labs")

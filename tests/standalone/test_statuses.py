@@ -27,7 +27,7 @@ def test_a_visit_that_is_not_there_yet_is_waited_for_in_the_triggerer(
         return any("SE_BASELINE" in request["path"] for request in openclinica.show("requests")) or None
 
     until(120, asked, "the triggerer to ask")
-    assert run.task("begun")["state"] == "deferred"
+    run.wait_until_deferred("begun")
     openclinica.plan(
         "faults",
         kind="status",

@@ -7,14 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG, BaseOperator, task
-from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
+from airflow.providers.standard.triggers.file import FileTrigger
 
 
 class Wait(BaseOperator):
-    """Defer for a second."""
+    """Defer until there is the file that the run names."""
 
     def execute(self, context: Any) -> None:
-        self.defer(trigger=TimeDeltaTrigger(timedelta(seconds=1)), method_name="resume")
+        awaited = context["dag_run"].conf["awaited"]
+        self.defer(trigger=FileTrigger(filepath=awaited, poke_interval=0.5), method_name="resume")
 
     def resume(self, context: Any, event: Any = None) -> dict[str, bool]:
         return {"resumed": True}
