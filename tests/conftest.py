@@ -9,7 +9,7 @@ import tempfile
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -131,3 +131,29 @@ def openclinica3_conn(sandbox3: Sandbox, token_cache_dir: Path, monkeypatch: pyt
     }
     monkeypatch.setenv("AIRFLOW_CONN_OPENCLINICA3_DEFAULT", json.dumps(connection))
     return "openclinica3_default"
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """Run an S3 API on loopback: one for all tests of a process, since Airflow keeps a connection's address there."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Give an empty bucket, ``s3://minio@labs/`` for Airflow. It goes after the test, and so does any other."""
+    import boto3  # type: ignore[import-untyped]
+
+    keys = {"aws_access_key_id": "example", "aws_secret_access_key": "example"}
+    place = {"endpoint_url": s3_url, "region_name": "us-east-1"}
+    monkeypatch.setenv("AIRFLOW_CONN_MINIO", json.dumps({"conn_type": "aws", "extra": keys | place}))
+    storage = boto3.resource("s3", **keys, **place)
+    yield storage.create_bucket(Bucket="labs")
+    for left in storage.buckets.all():
+        left.objects.delete()
+        left.delete()

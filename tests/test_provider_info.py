@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import ast
 import json
-import re
 import subprocess
 import sys
 from importlib import import_module
 from importlib.metadata import entry_points, version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import airflow
 import jsonschema
 import pytest
+from airflow.providers.common.compat.sdk import BaseHook
 
 import airflow_provider_openclinica
 from airflow_provider_openclinica.get_provider_info import get_provider_info
@@ -103,12 +104,28 @@ def test_hook_and_connection_type_agree(kind: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("kind", INFO["connection-types"], ids=lambda kind: kind["connection-type"])
-def test_the_form_offers_every_extra_that_is_read(kind: dict[str, Any]) -> None:
-    module = {"openclinica": "clients"}.get(kind["connection-type"], kind["connection-type"])
-    source = (PACKAGE / "hooks" / f"{module}.py").read_text()
-    read = set(re.findall(r'(?:extra(?:_dejson)?\.get\(|switch\(extra, )"(\w+)"', source))
-    shared = {"token_cache"} if "token_cache_of(" in source else set()
-    assert read | shared == set(kind["conn-fields"])
+def test_the_form_offers_every_extra_that_is_read(kind: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    extra = Noting(auth_url="https://login.example/token", scope="api")
+    usual = {"host": "https://acme.example", "schema": None, "port": None, "login": "nightly", "password": "secret"}
+    monkeypatch.setattr(BaseHook, "get_connection", lambda _: SimpleNamespace(**usual, extra_dejson=extra))
+    module, _, name = kind["hook-class-name"].rpartition(".")
+    hook = getattr(import_module(module), name)()
+    hook.get_conn()
+    if kind["connection-type"] == "clinone":
+        hook.identifiers()
+    assert extra.noted == set(kind["conn-fields"])
+
+
+class Noting(dict[str, Any]):
+    """The extra of a connection, which notes what it is asked for."""
+
+    def __init__(self, **values: str) -> None:
+        super().__init__(values)
+        self.noted: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.noted.add(name)
+        return super().get(name, default)
 
 
 def test_settings_of_the_configuration_are_strings() -> None:

@@ -247,13 +247,13 @@ class Jobs:
                 meaning="that is how it refuses an account whose role does not suffice",
             )
         raise_for(answer, doing, study=study_oid, site=site)
-        listed = answer.json
         try:
-            return [_listed_job(job) for job in listed]
+            match answer.json:
+                case [*listed]:
+                    return [_listed_job(job) for job in listed]
         except (TypeError, KeyError, AttributeError):
-            raise UnexpectedAnswerError(
-                f"OpenClinica answered {doing} with something else", study=study_oid, site=site
-            ) from None
+            pass
+        raise UnexpectedAnswerError(f"OpenClinica answered {doing} with something else", study=study_oid, site=site)
 
     def delete(self, uuid: str) -> None:
         """Delete a job and its file, for good. A second time does no harm.

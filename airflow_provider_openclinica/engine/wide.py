@@ -148,22 +148,27 @@ class WideTable:
         word = item.data_type.lower()
         if not item.multiple and word in TYPED:
             kind, parse = TYPED[word]
-            as_type = self._column(item.oid, kind)
-            return _Place(self._column(f"{item.oid}_text", str), as_type, parse, keeps_text=False)
-        as_text = self._column(item.oid, str)
+            as_type = self._column(item, kind)
+            return _Place(self._column(item, str, "_text", ", as typed"), as_type, parse, keeps_text=False)
+        as_text = self._column(item, str)
         if not item.multiple and word in PARTIAL:
             kind, parse = PARTIAL[word]
-            return _Place(as_text, self._column(f"{item.oid}_parsed", kind), parse)
+            return _Place(as_text, self._column(item, kind, "_parsed", ", parsed"), parse)
         return _Place(as_text)
 
-    def _column(self, name: str, kind: type) -> int:
-        """Add a column and return its place; a name that is taken in any letter case gets a number."""
-        free, number = name, 1
+    def _column(self, item: ItemDefinition, kind: type, suffix: str = "", role: str = "") -> int:
+        """Add a column of an item and return its place; a name that is taken in any letter case gets a number.
+
+        :param role: what its label says of a column beside the item's own.
+        """
+        free, number = f"{item.oid}{suffix}", 1
         while free.casefold() in self._taken:
             number += 1
-            free = f"{name}_{number}"
+            free = f"{item.oid}{suffix}_{number}"
         self._taken.add(free.casefold())
-        self.columns.append(Column(free, kind))
+        label = f"{item.label or item.description or item.name or item.oid}{role}"
+        oid, length = ("", None) if suffix else (item.oid, (item.length or None) if kind is str else None)
+        self.columns.append(Column(free, kind, label=label, item_oid=oid, length=length))
         return len(self.columns) - 1
 
 

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import BaseHook, conf, mask_secret
 
@@ -20,6 +20,7 @@ from airflow_provider_openclinica.client.addresses import ServerSettings
 from airflow_provider_openclinica.client.client import OpenClinicaClient
 from airflow_provider_openclinica.client.tokens import PATIENCE, TokenManager
 from airflow_provider_openclinica.errors import ConfigurationError
+from airflow_provider_openclinica.hooks.fields import fields_of
 from airflow_provider_openclinica.hooks.kept import one_for_a_process
 from airflow_provider_openclinica.hooks.token_variable import VariableTokenStore
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from airflow_provider_openclinica.client.token_request import TokenSource
 
 TOKEN_CACHES = ("memory", "file", "variable")
-
-_SWITCH = {"": False, "true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 def client_for(
@@ -89,29 +88,8 @@ def settings_of(connection: Connection) -> ServerSettings:
 
     :raises ConfigurationError: something is missing or cannot work.
     """
-    host, schema = host_and_schema_of(connection)
-    extra = connection.extra_dejson
-    return ServerSettings.from_parts(
-        host=host,
-        schema=schema,
-        port=connection.port,
-        login=connection.login,
-        password=connection.password,
-        auth_url=extra.get("auth_url"),
-        import_path=extra.get("import_path"),
-        request_timeout=extra.get("request_timeout"),
-        verify=extra.get("verify"),
-        allow_http=switch(extra, "allow_http"),
-        keep_cookies=switch(extra, "keep_cookies"),
-    )
-
-
-def host_and_schema_of(connection: Connection) -> tuple[str, str]:
-    """Return host, with its path, and scheme, where that stands apart."""
-    host, schema = connection.host or "", connection.schema or ""
-    if schema.strip().lower() not in {"", "http", "https"}:  # in a URI, Airflow calls the path schema
-        host, schema = f"{host.rstrip('/')}/{schema}", ""
-    return host, schema
+    extras = ("auth_url", "import_path", "request_timeout", "verify")
+    return ServerSettings.from_parts(**fields_of(connection, *extras, switches=("allow_http", "keep_cookies")))
 
 
 def token_cache_of(connection: Connection) -> str:
@@ -131,15 +109,9 @@ def token_cache_dir() -> Path:
     return Path(written) if written else Path(tempfile.gettempdir()) / f"airflow-openclinica-{os.geteuid()}"
 
 
-def switch(extra: dict[str, Any], name: str) -> bool:
-    """Read a switch; a word that is neither yes nor no must not silently mean one of them.
-
-    :raises ConfigurationError: it is such a word.
-    """
-    written = str(extra.get(name) or "").strip().lower()
-    if written not in _SWITCH:
-        raise ConfigurationError(f"{name} is neither true nor false")
-    return _SWITCH[written]
+def nap(seconds: float) -> None:
+    """Wait half a second at most: between the tries of a call for which somebody sits before the *Test* button."""
+    time.sleep(min(seconds, 0.5))
 
 
 def _mask(token: str) -> None:

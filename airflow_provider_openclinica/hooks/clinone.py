@@ -14,13 +14,8 @@ from airflow_provider_openclinica.client.clinone.token import ClientCredentials
 from airflow_provider_openclinica.client.tokens import PATIENCE
 from airflow_provider_openclinica.errors import OpenClinicaError
 from airflow_provider_openclinica.hooks import forms
-from airflow_provider_openclinica.hooks.clients import (
-    host_and_schema_of,
-    switch,
-    token_cache_dir,
-    token_cache_of,
-    token_manager,
-)
+from airflow_provider_openclinica.hooks.clients import nap, token_cache_dir, token_cache_of, token_manager
+from airflow_provider_openclinica.hooks.fields import fields_of
 from airflow_provider_openclinica.hooks.kept import one_for_a_process
 from airflow_provider_openclinica.hooks.storage import ObjectStorage
 
@@ -98,7 +93,7 @@ class ClinOneHook(BaseHook):
         """Get a token, and say in words how it went. No call of the API is known that could be tried besides."""
         try:
             connection = BaseHook.get_connection(self.clinone_conn_id)
-            access = _client_of(connection, sleep=_nap, patience=TEST_PATIENCE).check()
+            access = _client_of(connection, sleep=nap, patience=TEST_PATIENCE).check()
         except OpenClinicaError as error:
             return False, str(error)
         except AirflowNotFoundException:
@@ -121,23 +116,8 @@ def settings_of(connection: Connection) -> ClinOneSettings:
 
     :raises ConfigurationError: something is missing or cannot work.
     """
-    host, schema = host_and_schema_of(connection)
-    extra = connection.extra_dejson
-    return ClinOneSettings.from_parts(
-        host=host,
-        schema=schema,
-        port=connection.port,
-        login=connection.login,
-        password=connection.password,
-        auth_url=extra.get("auth_url"),
-        scope=extra.get("scope"),
-        request_timeout=extra.get("request_timeout"),
-        verify=extra.get("verify"),
-        allow_http=switch(extra, "allow_http"),
-        signer=extra.get("signer"),
-        hmac_client_key=extra.get("hmac_client_key"),
-        hmac_secret_key=extra.get("hmac_secret_key"),
-    )
+    extras = ("auth_url", "scope", "request_timeout", "verify", "signer", "hmac_client_key", "hmac_secret_key")
+    return ClinOneSettings.from_parts(**fields_of(connection, *extras, switches=("allow_http",)))
 
 
 def _client_of(
@@ -159,7 +139,3 @@ def _in_words(access: Access) -> str:
     life = "it does not say for how long" if access.ends is None else f"good for {access.ends - time.time():.0f} s more"
     scopes = ", ".join(access.scopes) or "none that it names"
     return f"ClinOne's token server accepts the client. Token: {life}. Scopes: {scopes}. The API itself was not called."
-
-
-def _nap(seconds: float) -> None:
-    time.sleep(min(seconds, 0.5))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 
 from airflow_provider_openclinica.errors import ConfigurationError, OpenClinicaError
 from airflow_provider_openclinica.hooks import forms
-from airflow_provider_openclinica.hooks.clients import client_for
+from airflow_provider_openclinica.hooks.clients import client_for, nap
 from airflow_provider_openclinica.hooks.study_cache import study_metadata
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ class OpenClinicaHook(BaseHook):
         minute that tasks need as well.
         """
         try:
-            client = client_for(self.openclinica_conn_id, sleep=_nap, patience=TEST_PATIENCE)
+            client = client_for(self.openclinica_conn_id, sleep=nap, patience=TEST_PATIENCE)
             client.check()
         except OpenClinicaError as error:
             return False, str(error)
@@ -90,7 +89,3 @@ class OpenClinicaHook(BaseHook):
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Return how the form treats Airflow's own fields, for Airflow before 3.2."""
         return forms.field_behaviour(cls.conn_type)
-
-
-def _nap(seconds: float) -> None:
-    time.sleep(min(seconds, 0.5))

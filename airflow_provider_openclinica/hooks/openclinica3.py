@@ -12,7 +12,8 @@ from airflow_provider_openclinica.client.openclinica3.client import OpenClinica3
 from airflow_provider_openclinica.client.openclinica3.settings import Settings3
 from airflow_provider_openclinica.errors import OpenClinicaError
 from airflow_provider_openclinica.hooks import forms
-from airflow_provider_openclinica.hooks.clients import host_and_schema_of, switch, token_cache_dir
+from airflow_provider_openclinica.hooks.clients import nap, token_cache_dir
+from airflow_provider_openclinica.hooks.fields import fields_of
 from airflow_provider_openclinica.hooks.kept import one_for_a_process
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class OpenClinica3Hook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Log in and out, or prove the API key; then ask the web services for the list of studies."""
         try:
-            client = client3_for(self.openclinica_conn_id, sleep=_nap)
+            client = client3_for(self.openclinica_conn_id, sleep=nap)
             client.check(patience=TEST_PATIENCE)
         except OpenClinicaError as error:
             return False, str(error)
@@ -103,23 +104,5 @@ def settings3_of(connection: Connection) -> Settings3:
 
     :raises ConfigurationError: something is missing or cannot work.
     """
-    host, schema = host_and_schema_of(connection)
-    extra = connection.extra_dejson
-    return Settings3.from_parts(
-        host=host,
-        schema=schema,
-        port=connection.port,
-        login=connection.login,
-        password=connection.password,
-        ws_url=extra.get("ws_url"),
-        password_hash=extra.get("password_hash"),
-        api_key=extra.get("api_key"),
-        read_by=extra.get("read_by"),
-        request_timeout=extra.get("request_timeout"),
-        verify=extra.get("verify"),
-        allow_http=switch(extra, "allow_http"),
-    )
-
-
-def _nap(seconds: float) -> None:
-    time.sleep(min(seconds, 0.5))
+    extras = ("ws_url", "password_hash", "api_key", "read_by", "request_timeout", "verify")
+    return Settings3.from_parts(**fields_of(connection, *extras, switches=("allow_http",)))

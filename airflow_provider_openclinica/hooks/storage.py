@@ -47,7 +47,7 @@ class ObjectStorage:
         """
         fs, path, _ = _place(uri)
         try:
-            return cast("BinaryIO", fs.open(path, "rb", block_size=BLOCK_BYTES))
+            return _opened(fs, path)
         except Exception as error:
             raise FileUnavailableError(f"{uri} cannot be opened: {_why(error)}") from error
 
@@ -127,6 +127,13 @@ def _place(uri: str) -> tuple[Any, str, str]:
             next_step="Install the provider that has it: apache-airflow-providers-amazon[s3fs] for s3, for one.",
         ) from None
     return fs, path.path, path.protocol
+
+
+def _opened(fs: Any, path: str) -> BinaryIO:
+    file = fs.open(path, "rb", block_size=BLOCK_BYTES)
+    if (getattr(file, "details", None) or {}).get("type") == "directory":  # s3fs would read an empty file
+        raise IsADirectoryError
+    return cast("BinaryIO", file)
 
 
 def _why(error: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -37,28 +37,23 @@ class OpenClinicaOperator(BaseOperator):
         return OpenClinicaHook(self.openclinica_conn_id).get_conn()
 
 
-class StoppableOperator(OpenClinicaOperator):
-    """An operator that may be at work for long, and ends when its task is killed.
+class Stoppable:
+    """Ends what an operator waits for when its task is killed. Stands before ``BaseOperator`` among the bases.
 
     A killed task's ``execute`` goes on after ``on_kill``, so that only sets a flag, and whatever waits raises.
     """
 
+    on_stop: ClassVar[str] = ""  #: what to tell those whose task was stopped, where the error's own words do not fit
+
     _killed: threading.Event  # made by execute and resume: an operator is copied, a lock cannot be
 
-    @cached_property
-    def client(self) -> OpenClinicaClient:
-        """The client of the connection, whose waits end when the task is killed. No call is made here."""
+    def sleep(self, seconds: float) -> None:
+        """Wait as a client does between two tries.
 
-        def sleep(seconds: float) -> None:
-            if self._killed.wait(seconds):
-                raise WaitInterruptedError("Stopped while waiting to ask OpenClinica again")
-
-        return self.client_of(self.openclinica_conn_id, sleep=sleep)
-
-    @staticmethod
-    def client_of(conn_id: str, *, sleep: Callable[[float], None]) -> OpenClinicaClient:
-        """Return the client of a connection, with its waits."""
-        return client_for(conn_id, sleep=sleep)
+        :raises WaitInterruptedError: the task was killed.
+        """
+        if self._killed.wait(seconds):
+            raise WaitInterruptedError("Stopped while waiting to ask OpenClinica again", next_step=self.on_stop)
 
     def on_kill(self) -> None:
         """End the wait.
@@ -67,6 +62,20 @@ class StoppableOperator(OpenClinicaOperator):
         """
         if killed := getattr(self, "_killed", None):
             killed.set()
+
+
+class StoppableOperator(Stoppable, OpenClinicaOperator):
+    """An operator that may be at work for long, and ends when its task is killed."""
+
+    @cached_property
+    def client(self) -> OpenClinicaClient:
+        """The client of the connection, whose waits end when the task is killed. No call is made here."""
+        return self.client_of(self.openclinica_conn_id, sleep=self.sleep)
+
+    @staticmethod
+    def client_of(conn_id: str, *, sleep: Callable[[float], None]) -> OpenClinicaClient:
+        """Return the client of a connection, with its waits."""
+        return client_for(conn_id, sleep=sleep)
 
 
 class OpenClinicaStudyOperator(OpenClinicaOperator):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import abstractmethod
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -76,13 +77,13 @@ class OpenClinicaBulkOperator(WaitingOperator):
         self.durable = durable
         self.on_ambiguous_submit = cast("OnAmbiguousSubmit", on_ambiguous_submit)
 
+    @abstractmethod
     def prepare(self, folder: Path, plan: Mapping[str, Any] | None) -> Prepared:
         """Check what is to be sent, on this side, and cut it into parts. Each bulk operator says how.
 
         :param folder: an empty folder, thrown away afterwards.
         :param plan: how the same file was cut before, by an earlier try or before the task was deferred.
         """
-        raise NotImplementedError
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Send what is to be sent, or find the jobs of an earlier try; wait; store the logs; judge them."""

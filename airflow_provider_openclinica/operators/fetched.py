@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import abstractmethod
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -45,8 +46,8 @@ class FetchingOperator(WaitingOperator):
     :param output_uri: where to store the file: a local path, or any URI that Airflow's ``ObjectStoragePath`` opens. One
         that ends in ``/`` is a folder, in which the file is named by the uuid of its job. A local file can be read by
         its owner only; elsewhere the place has to see to that. Templated.
-    :param delete_job_files: delete the job's file on OpenClinica once it is stored here. Where that fails the task log
-        says so, and the task does not fail.
+    :param delete_job_files: delete the job's file on OpenClinica once it is stored here, or once the try has failed.
+        Where that cannot be done the task log says so, and the task does not fail.
     :param kwargs: what all operators take that wait for jobs: ``openclinica_conn_id``, ``deferrable``,
         ``poll_interval`` and ``timeout``; see ``WaitingOperator``.
     """
@@ -71,57 +72,57 @@ class FetchingOperator(WaitingOperator):
         self.output_uri = output_uri
         self.delete_job_files = delete_job_files
 
+    @abstractmethod
     def request(self, number: int) -> str:
         """Check the arguments, ask OpenClinica for a job, and return its uuid. Each operator says how.
 
         :param number: which job of this task it is, from 1.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def fetch(self, job_uuid: str, number: int, folder: Path) -> dict[str, Any]:
         """Fetch what a job has written, and return what is to be known of it later: JSON values, nobody's data.
 
         :param folder: thrown away when this process is done with the task.
         """
-        raise NotImplementedError
 
     def is_complete(self, fetched: Sequence[dict[str, Any]]) -> bool:
         """Tell whether no further job is needed; one is enough where the operator says nothing else."""
         return bool(fetched)
 
+    @abstractmethod
     def deliver(self, fetched: Sequence[dict[str, Any]], folder: Path) -> dict[str, Any]:
         """Store the file, if `fetch` has not done so, and return the task's result."""
-        raise NotImplementedError
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask, wait, fetch, until all is there; then store it."""
-        with self._failures(), self._folder() as folder:
+        with self._failures(), self._folder() as folder, self._deleting() as used:
             self.files.check_target(file_address(self.output_uri, "output_uri"))
-            return self._carry_on(context, [], folder, started=time.time())
+            return self._carry_on(context, [], used, folder, started=time.time())
 
     def resume(self, context: Context, event: Any) -> dict[str, Any]:
         """Fetch what the job has written that the trigger watched; then go on."""
-        with self._failures(), self._folder() as folder:
+        with self._failures(), self._folder() as folder, self._deleting() as used:
             ended = read_event(event)
+            fetched: list[dict[str, Any]] = ended.progress.plan["fetched"]
+            used += [job["job_uuid"] for job in fetched]
             if ended.error:
                 raise ended.error
-            fetched = [*ended.progress.plan["fetched"], self.fetch(ended.ticket.job_uuid, ended.ticket.part, folder)]
-            return self._carry_on(context, fetched, folder, started=ended.progress.started)
+            used.append(ended.ticket.job_uuid)
+            fetched.append(self.fetch(ended.ticket.job_uuid, ended.ticket.part, folder))
+            return self._carry_on(context, fetched, used, folder, started=ended.progress.started)
 
     def _carry_on(
-        self, context: Context, fetched: list[dict[str, Any]], folder: Path, *, started: float
+        self, context: Context, fetched: list[dict[str, Any]], used: list[str], folder: Path, *, started: float
     ) -> dict[str, Any]:
         while not self.is_complete(fetched):
             self._refuse_to_begin(started, len(fetched))
             ticket = self._ticket(self.request(len(fetched) + 1), len(fetched) + 1)
             self._publish(context, ticket)
             self._wait(ticket, Progress(started=started, plan={"fetched": fetched}))
+            used.append(ticket.job_uuid)
             fetched.append(self.fetch(ticket.job_uuid, ticket.part, folder))
-        delivered = self.deliver(fetched, folder)
-        if self.delete_job_files:
-            for job in fetched:
-                self._delete(job["job_uuid"])
-        return delivered
+        return self.deliver(fetched, folder)
 
     def _download(self, job_uuid: str, receive: Callable[[Iterator[bytes]], T]) -> T:
         """Hand the bytes of a job's file to a function, and return what that returns.
@@ -150,13 +151,36 @@ class FetchingOperator(WaitingOperator):
         uri = file_address(self.output_uri, "output_uri")
         return f"{uri}{job_uuid}{self.suffix}" if uri.endswith("/") else uri
 
-    def _delete(self, job_uuid: str) -> None:
+    @contextmanager
+    def _deleting(self) -> Iterator[list[str]]:
+        """Give a list for jobs that have written their files, and delete these at the end, if that is wanted.
+
+        A try that failed has no use for them: the next one asks anew. What is deferred goes on with them, and who is
+        killed has no time.
+        """
+        used: list[str] = []
         try:
-            self.client.jobs.delete(job_uuid)
+            yield used
         except WaitInterruptedError:
             raise
-        except OpenClinicaError as error:
-            self.log.warning("The file of job %s is still on OpenClinica and could not be deleted: %s", job_uuid, error)
+        except Exception:
+            self._delete(used)
+            raise
+        self._delete(used)
+
+    def _delete(self, used: list[str]) -> None:
+        left = list(used) if self.delete_job_files else []
+        while left:
+            kept = [left.pop(0)]
+            try:
+                self.client.jobs.delete(kept[0])
+            except WaitInterruptedError:
+                raise
+            except OpenClinicaError as error:
+                if isinstance(error, ServerUnavailableError):  # each of the others would take as long
+                    kept, left = kept + left, []
+                told = "Files are still on OpenClinica and could not be deleted, of the jobs %s: %s"
+                self.log.warning(told, ", ".join(kept), error)
 
     def _ticket(self, job_uuid: str, number: int) -> JobTicket:
         return JobTicket(

@@ -26,6 +26,7 @@ from airflow_provider_openclinica.odm import dates
 from airflow_provider_openclinica.odm.import3 import UpsertOn, requests_of
 from airflow_provider_openclinica.operators import state
 from airflow_provider_openclinica.operators.arguments import event_oid_of, file_address, oid, participant_id_of
+from airflow_provider_openclinica.operators.base import Stoppable
 from airflow_provider_openclinica.operators.failures import airflow_failures
 
 if TYPE_CHECKING:
@@ -47,13 +48,13 @@ PERSON = {
 UPSERT_ON = ("not_started", "data_entry_started", "data_entry_complete")
 
 
-class _Operator3(BaseOperator):
+class _Operator3(Stoppable, BaseOperator):
     """An operator with a connection of type ``openclinica3``."""
 
     template_fields: Sequence[str] = ("openclinica_conn_id",)
     ui_color = "#e5f0f8"
 
-    _killed: threading.Event  # made by execute: an operator is copied, a lock cannot be
+    on_stop = "The next try goes on."
 
     def __init__(self, *, openclinica_conn_id: str = OpenClinica3Hook.default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -61,18 +62,8 @@ class _Operator3(BaseOperator):
 
     def new_client(self) -> OpenClinica3Client:
         """Return a client whose waits end when the task is killed. No call is made here."""
-        self._killed = killed = threading.Event()
-
-        def sleep(seconds: float) -> None:
-            if killed.wait(seconds):
-                raise WaitInterruptedError("Stopped while waiting for OpenClinica", next_step="The next try goes on.")
-
-        return client3_for(self.openclinica_conn_id, sleep=sleep)
-
-    def on_kill(self) -> None:
-        """End what is waited for. Runs in a signal handler, so it only says so."""
-        if killed := getattr(self, "_killed", None):
-            killed.set()
+        self._killed = threading.Event()
+        return client3_for(self.openclinica_conn_id, sleep=self.sleep)
 
 
 class OpenClinica3ImportOperator(_Operator3):
@@ -152,7 +143,7 @@ class OpenClinica3ImportOperator(_Operator3):
         with files.open(odm_uri) as odm:
             for part in requests_of(odm, importing.upsert_on):
                 if self._killed.is_set():
-                    raise WaitInterruptedError("Stopped between two requests", next_step="The next try goes on.")
+                    raise WaitInterruptedError("Stopped between two requests", next_step=self.on_stop)
                 importing.send(part)
 
     def _upsert_on(self) -> UpsertOn:

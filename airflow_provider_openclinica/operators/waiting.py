@@ -7,6 +7,7 @@ whatever it needs is in there. And ``execution_timeout`` starts anew on each res
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -61,9 +62,9 @@ class WaitingOperator(StoppableOperator):
         self.poll_interval = seconds_of(poll_interval, "poll_interval")
         self.timeout = seconds_of(timeout, "timeout")
 
+    @abstractmethod
     def resume(self, context: Context, event: Any) -> Any:
         """Go on where the trigger ended. Each operator says how."""
-        raise NotImplementedError
 
     @cached_property
     def files(self) -> ObjectStorage:

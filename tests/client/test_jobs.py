@@ -262,6 +262,7 @@ def test_a_date_of_the_list_is_read_in_each_spelling(client, wire, written, mome
             id="no-such-study",
         ),
         pytest.param(answer(200, '{"Ann": "Lee"}'), UnexpectedAnswerError, False, id="an-object"),
+        pytest.param(answer(200, "{}"), UnexpectedAnswerError, False, id="an-empty-object"),
         pytest.param(answer(200, '["Ann Lee"]'), UnexpectedAnswerError, False, id="a-list-of-something-else"),
         pytest.param(answer(200, "Ann Lee"), UnexpectedAnswerError, False, id="text"),
         pytest.param(answer(503, "<html>"), ServerUnavailableError, True, id="down"),

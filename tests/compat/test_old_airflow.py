@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -22,11 +23,12 @@ from airflow_provider_openclinica.hooks.storage import ObjectStorage
 from airflow_provider_openclinica.hooks.token_variable import VariableTokenStore
 
 INFO: dict[str, Any] = get_provider_info()
-FIELDS: dict[str, Any] = INFO["connection-types"][0]["conn-fields"]
+KINDS = {kind["connection-type"]: kind for kind in INFO["connection-types"]}
 #: In a process of its own, as the API server is: there the form comes before anything else asks for hooks.
 SHOW_FORM = """
+import sys
 from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
-(shown,) = [hook for hook in HookMetaService.hook_meta_data() if hook.connection_type == "openclinica"]
+(shown,) = [hook for hook in HookMetaService.hook_meta_data() if hook.connection_type == sys.argv[1]]
 print(shown.model_dump_json())
 """
 AIRFLOW_2 = airflow.__version__.startswith("2.")
@@ -71,25 +73,81 @@ def test_a_connection_becomes_a_client(connection: str) -> None:
     assert isinstance(client.tokens._shelf, MemoryShelf)
 
 
-def test_the_connection_form_has_the_declared_fields() -> None:
-    assert _form_fields() == {name: field["label"] for name, field in FIELDS.items()}
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_connection_form_has_the_declared_fields(kind: str) -> None:
+    declared = KINDS[kind]["conn-fields"]
+    assert _form_fields(kind) == {name: _declared_as(field) for name, field in declared.items()}
 
 
-def _form_fields() -> dict[str, str]:
-    """Return name and label of each field, from wherever this Airflow's own form has them."""
-    if AIRFLOW_2:
-        form = import_module("wtforms").Form
-        fields = type("ConnectionForm", (form,), OpenClinicaHook.get_connection_form_widgets())()
-        assert fields["allow_http"].type == "BooleanField"
-        return {field.name: str(field.label.text) for field in fields}
-    done = subprocess.run([sys.executable, "-c", SHOW_FORM], capture_output=True, text=True, check=True)
+def _declared_as(field: dict[str, Any]) -> tuple[str, str]:
+    schema = field["schema"]
+    is_switch, is_secret = "boolean" in schema["type"], schema.get("format") == "password"
+    return field["label"], "switch" if is_switch else "secret" if is_secret else "text"
+
+
+def _form_fields(kind: str) -> dict[str, tuple[str, str]]:
+    """Return label and sort of each field, from wherever this Airflow's own form has them."""
+    return _fields_of_airflow_2(kind) if AIRFLOW_2 else _fields_of_airflow_3(kind)
+
+
+def _fields_of_airflow_2(kind: str) -> dict[str, tuple[str, str]]:
+    hook = import_module("airflow.providers_manager").ProvidersManager().hooks[kind].hook_class_name
+    module, _, name = hook.rpartition(".")
+    widgets = getattr(import_module(module), name).get_connection_form_widgets()
+    form = type("ConnectionForm", (import_module("wtforms").Form,), widgets)()
+    sorts = {"BooleanField": "switch", "PasswordField": "secret", "StringField": "text"}
+    return {field.name: (str(field.label.text), sorts[field.type]) for field in form}
+
+
+def _fields_of_airflow_3(kind: str) -> dict[str, tuple[str, str]]:
+    done = subprocess.run([sys.executable, "-c", SHOW_FORM, kind], capture_output=True, text=True, check=True)
     shown = json.loads(done.stdout.splitlines()[-1])
-    assert shown["standard_fields"]["host"]["title"] == "Study server URL"
+    for name, label in KINDS[kind]["ui-field-behaviour"]["relabeling"].items():
+        assert shown["standard_fields"][name]["title"] == label
     assert shown["standard_fields"]["port"]["hidden"]
-    assert shown["extra_fields"]["token_cache"]["schema"]["enum"] == ["memory", "file", "variable"]
-    assert shown["extra_fields"]["token_cache"]["value"] is None  # and not ***, which would be stored
-    assert "boolean" in shown["extra_fields"]["allow_http"]["schema"]["type"]
-    return {name: field["schema"]["title"] for name, field in shown["extra_fields"].items()}
+    for name, field in KINDS[kind]["conn-fields"].items():
+        assert shown["extra_fields"][name]["schema"].get("enum") == field["schema"].get("enum")
+        # A default of a field so named as a secret would be shown as ***, and stored.
+        assert shown["extra_fields"][name]["value"] == field["schema"].get("default")
+    return {
+        name: _declared_as(field | {"label": field["schema"]["title"]}) for name, field in shown["extra_fields"].items()
+    }
+
+
+if AIRFLOW_2:  # newer forms are no pages of the web server, and Airflow's own code keeps what they hide
+
+    @pytest.mark.parametrize(
+        ("kind", "secrets"),
+        [
+            ("openclinica3", {"password_hash": "cafe-4711", "api_key": "key-4711"}),
+            ("clinone", {"hmac_secret_key": "4711"}),
+        ],
+    )
+    def test_a_secret_is_neither_shown_nor_lost_when_a_connection_is_saved_again(
+        kind: str, secrets: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        extra = secrets | {"verify": "/etc/ca.pem"}
+        monkeypatch.setenv("AIRFLOW_CONN_OC", json.dumps({"conn_type": kind, "extra": extra}))
+        view = object.__new__(import_module("airflow.www.views").ConnectionModelView)
+        connection = {"conn_id": "oc", "conn_type": kind, "extra": json.dumps(extra)}
+
+        shown = _edit_form()(data=connection)
+        view.prefill_form(shown, 1)
+        page = " ".join(str(field()) for field in shown)
+        assert not [secret for secret in secrets.values() if secret in page]
+
+        values = dict(re.findall(r'name="(\w+)" type="(?:text|password)" value="([^"]*)"', page))
+        saved = _edit_form()(data=values | {"conn_id": "oc", "conn_type": kind, "extra": shown.extra.data})
+        view.process_form(saved, is_created=False)
+        assert secrets.items() <= json.loads(saved.extra.data).items()
+
+
+def _edit_form() -> Any:
+    """Make the page of Airflow 2 on which a connection is edited, with the extra fields of all its types."""
+    wtforms, manager = import_module("wtforms"), import_module("airflow.providers_manager").ProvidersManager()
+    fields = {name: info.field for name, info in manager.connection_form_widgets.items()}
+    usual = {name: wtforms.StringField() for name in ("conn_id", "conn_type", "extra")}
+    return type("ConnectionForm", (wtforms.Form,), usual | fields)
 
 
 def test_variables_can_be_missing() -> None:

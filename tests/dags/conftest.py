@@ -76,3 +76,8 @@ def xcoms(run: DagRun, task_id: str) -> dict[str, Any]:
         if model is xcom.XCom:  # Airflow 2.11 has decoded it already
             return {row.key: row.value for row in rows}
         return {row.key: model.deserialize_value(row) for row in rows}
+
+
+def stored(bucket: Any, prefix: str = "") -> dict[str, bytes]:
+    """Return the files of a bucket by their keys, or those below a prefix."""
+    return {found.key: found.get()["Body"].read() for found in bucket.objects.filter(Prefix=prefix)}

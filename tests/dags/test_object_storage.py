@@ -2,60 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-import boto3  # type: ignore[import-untyped]
 import pytest
 from airflow.providers.common.compat.sdk import DAG
-from moto.server import ThreadedMotoServer
 
 from airflow_provider_openclinica.operators.clinicaldata import OpenClinicaImportClinicalDataOperator
-from tests.dags.conftest import RunDag, TaskLog, states, xcoms
+from tests.dags.conftest import RunDag, TaskLog, states, stored, xcoms
 from tests.documents import BAD_UNIT, FIRST, document, items, labs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from airflow_provider_openclinica.sandbox.server import Sandbox
 
 pytestmark = pytest.mark.usefixtures("openclinica_conn")
 
-BUCKET = "labs"
 TRACE = "trace-bos-001.pdf"
-
-
-@pytest.fixture(scope="module")
-def s3_url() -> Iterator[str]:
-    """Run an S3 API."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield "http://{}:{}".format(*server.get_host_and_port())
-    server.stop()
-
-
-@pytest.fixture
-def bucket(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Make an empty bucket, and the Airflow connection ``minio`` that leads to it."""
-    connection = {
-        "conn_type": "aws",
-        "login": "benchmark",
-        "password": "benchmark",
-        "extra": {"endpoint_url": s3_url, "region_name": "us-east-1"},
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_MINIO", json.dumps(connection))
-    keys = {"aws_access_key_id": "benchmark", "aws_secret_access_key": "benchmark", "region_name": "us-east-1"}
-    bucket = boto3.resource("s3", endpoint_url=s3_url, **keys).create_bucket(Bucket=BUCKET)
-    yield bucket
-    bucket.objects.delete()
-    bucket.delete()
-
-
-def stored(bucket: Any) -> dict[str, str]:
-    """Return all files of a bucket."""
-    return {found.key: found.get()["Body"].read().decode("utf-8", "replace") for found in bucket.objects.all()}
 
 
 def import_with(run_dag: RunDag, dag_id: str, **arguments: Any) -> Any:
@@ -84,8 +47,8 @@ def test_a_file_comes_from_s3_and_its_log_goes_there(
     run = import_with(
         run_dag,
         f"from_s3_{deferrable}",
-        odm_uri=f"s3://minio@{BUCKET}/in/today.xml",
-        log_uri=f"s3://minio@{BUCKET}/log/",
+        odm_uri="s3://minio@labs/in/today.xml",
+        log_uri="s3://minio@labs/log/",
         fail_on="job",
         deferrable=deferrable,
     )
@@ -95,9 +58,9 @@ def test_a_file_comes_from_s3_and_its_log_goes_there(
     files = stored(bucket)
     log, failed = f"log/{job['job_uuid']}.csv", f"log/{job['job_uuid']}.failed.csv"
     assert files.keys() == {"in/today.xml", log, failed}
-    assert job["log_uri"] == f"s3://minio@{BUCKET}/{log}"
+    assert job["log_uri"] == f"s3://minio@labs/{log}"
     assert len(files[log].strip().splitlines()) == 10
-    assert "valueChoiceCodeNotFound" in files[failed]
+    assert b"valueChoiceCodeNotFound" in files[failed]
     assert [sent["sourceFileName"].startswith("today.") for sent in sandbox.jobs()] == [True]
 
 
@@ -112,8 +75,8 @@ def test_attachments_come_from_s3(run_dag: RunDag, bucket: Any, sandbox: Sandbox
     run = import_with(
         run_dag,
         "attachments_from_s3",
-        odm_uri=f"s3://minio@{BUCKET}/in/ecg.xml",
-        attachments_uri=f"s3://minio@{BUCKET}/in/traces.zip",
+        odm_uri="s3://minio@labs/in/ecg.xml",
+        attachments_uri="s3://minio@labs/in/traces.zip",
     )
 
     assert states(run) == {"labs": "success"}
@@ -132,8 +95,8 @@ def test_a_log_that_breaks_off_is_fetched_again_and_only_the_whole_one_stays(
     run = import_with(
         run_dag,
         "broken_log_in_s3",
-        odm_uri=f"s3://minio@{BUCKET}/in/today.xml",
-        log_uri=f"s3://minio@{BUCKET}/log/today.csv",
+        odm_uri="s3://minio@labs/in/today.xml",
+        log_uri="s3://minio@labs/log/today.csv",
     )
 
     assert states(run) == {"labs": "success"}
@@ -153,7 +116,7 @@ def test_a_log_that_could_not_be_stored_is_fetched_by_the_retry_and_nothing_is_s
     run = import_with(
         run_dag,
         "log_bucket_comes_late",
-        odm_uri=f"s3://minio@{BUCKET}/in/today.xml",
+        odm_uri="s3://minio@labs/in/today.xml",
         log_uri="s3://minio@labs-log/",
         retries=1,
         retry_delay=0.1,

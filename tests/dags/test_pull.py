@@ -3,59 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import TYPE_CHECKING, Any
 
-import boto3  # type: ignore[import-untyped]
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 from lxml import etree
-from moto.server import ThreadedMotoServer
 
 from airflow_provider_openclinica.transfers.openclinica_to_file import OpenClinicaToFileOperator
-from tests.dags.conftest import RunDag, TaskLog, states, xcoms
+from tests.dags.conftest import RunDag, TaskLog, states, stored, xcoms
 from tests.documents import found_in
 from tests.pulls import asked, documents_in, fill, items_in, stored_items
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from airflow_provider_openclinica.sandbox.server import Sandbox
 
 pytestmark = pytest.mark.usefixtures("openclinica_conn")
-
-BUCKET = "pulls"
-
-
-@pytest.fixture(scope="module")
-def s3_url() -> Iterator[str]:
-    """Run an S3 API; Airflow keeps its address for a connection, so there is one for all tests."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield "http://{}:{}".format(*server.get_host_and_port())
-    server.stop()
-
-
-@pytest.fixture
-def bucket(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Make an empty bucket, and the Airflow connection ``pulls_s3`` that leads to it."""
-    connection = {
-        "conn_type": "aws",
-        "login": "test",
-        "password": "test",
-        "extra": {"endpoint_url": s3_url, "region_name": "us-east-1"},
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_PULLS_S3", json.dumps(connection))
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-    bucket = boto3.resource("s3", endpoint_url=s3_url, **keys).create_bucket(Bucket=BUCKET)
-    yield bucket
-    bucket.objects.delete()
-    bucket.delete()
-
-
-def stored(bucket: Any) -> dict[str, bytes]:
-    return {found.key: found.get()["Body"].read() for found in bucket.objects.all()}
 
 
 @pytest.mark.parametrize("dialect", ["source"])
@@ -99,7 +63,7 @@ def test_a_pull_goes_to_s3(run_dag: RunDag, bucket: Any, sandbox: Sandbox, parti
     with DAG(f"pull_to_s3_by_{partition_by}", schedule=None) as dag:
         arguments: dict[str, Any] = {"study_oid": "S_JUNO", "partition_by": partition_by}
         first = OpenClinicaToFileOperator(
-            task_id="first", output_uri=f"s3://pulls_s3@{BUCKET}/juno/{'' if is_set else 'a.xml'}", **arguments
+            task_id="first", output_uri=f"s3://minio@labs/juno/{'' if is_set else 'a.xml'}", **arguments
         )
         first >> OpenClinicaToFileOperator(task_id="again", output_uri=first.output_uri, **arguments)
 

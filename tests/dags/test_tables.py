@@ -6,40 +6,21 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-import boto3  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 from airflow.providers.common.compat.sdk import DAG
-from moto.server import ThreadedMotoServer
 
 from airflow_provider_openclinica.transfers.openclinica_to_file import OpenClinicaToFileOperator
 from airflow_provider_openclinica.transfers.openclinica_to_tables import OpenClinicaToTablesOperator
-from tests.dags.conftest import RunDag, states, xcoms
+from tests.dags.conftest import RunDag, states, stored, xcoms
 from tests.pulls import fill, stored_items
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from airflow_provider_openclinica.sandbox.server import Sandbox
 
 pytestmark = pytest.mark.usefixtures("openclinica_conn")
 
-BUCKET = "warehouse"
 TABLES = ["items", "participants", "wide"]
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Run an S3 API with an empty bucket, and make a connection that only this test has: Airflow keeps its address."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
-    connection = {"conn_type": "aws", "login": "test", "password": "test"}
-    extra = {"endpoint_url": url, "region_name": "us-east-1"}
-    monkeypatch.setenv("AIRFLOW_CONN_TABLES_S3", json.dumps(connection | {"extra": extra}))
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-    yield boto3.resource("s3", endpoint_url=url, **keys).create_bucket(Bucket=BUCKET)
-    server.stop()
 
 
 def pull_and_make_tables(run_dag: RunDag, dag_id: str) -> Any:
@@ -47,14 +28,14 @@ def pull_and_make_tables(run_dag: RunDag, dag_id: str) -> Any:
         pull = OpenClinicaToFileOperator(
             task_id="pull",
             study_oid="S_JUNO",
-            output_uri=f"s3://tables_s3@{BUCKET}/odm/",
+            output_uri="s3://minio@labs/odm/",
             partition_by="site",
             include_metadata=True,
         )
         tables = OpenClinicaToTablesOperator(
             task_id="tables",
             odm_uri="{{ ti.xcom_pull(task_ids='pull')['output_uri'] }}",
-            output_uri=f"s3://tables_s3@{BUCKET}/tables/",
+            output_uri="s3://minio@labs/tables/",
             tables=TABLES,
         )
         pull >> tables
@@ -72,11 +53,11 @@ def test_a_set_in_s3_becomes_tables_in_s3_and_the_next_ones_take_their_place(
     run = pull_and_make_tables(run_dag, "tables")
 
     assert states(run) == {"pull": "success", "tables": "success"}
-    stored = {found.key: found.get()["Body"].read() for found in bucket.objects.filter(Prefix="tables/")}
-    manifest = json.loads(stored["tables/_manifest.json"])
-    assert set(stored) == {"tables/_manifest.json", *(f"tables/{each['file']}" for each in manifest["tables"])}
+    files = stored(bucket, "tables/")
+    manifest = json.loads(files["tables/_manifest.json"])
+    assert set(files) == {"tables/_manifest.json", *(f"tables/{each['file']}" for each in manifest["tables"])}
     (items,) = [each["file"] for each in manifest["tables"] if each["table"] == "items"]
-    values = sorted(row["value"] for row in pq.read_table(io.BytesIO(stored[f"tables/{items}"])).to_pylist())
+    values = sorted(row["value"] for row in pq.read_table(io.BytesIO(files[f"tables/{items}"])).to_pylist())
     assert values == sorted(item[-1] for item in stored_items(sandbox))
     result = xcoms(run, "tables")["return_value"]
     assert result["tables"]["items"] == len(values)

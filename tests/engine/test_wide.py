@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -112,6 +113,21 @@ def test_columns_are_those_of_the_metadata_in_their_order() -> None:
     table = wide(item("I_B", "integer"), item("I_A"))
     assert [column.name for column in table.columns[len(KEYS) :]] == ["I_B", "I_B_text", "I_A"]
     assert all(cells == [] for cells in table.take().values())
+
+
+def test_columns_say_what_the_metadata_say_of_their_item() -> None:
+    dose = replace(item("I_DOSE", "integer"), label="Dose (mg)", length=3)
+    note = replace(item("I_NOTE"), description="free text", length=40)
+    told = [
+        (c.name, c.label, c.item_oid, c.length)
+        for c in wide(dose, note, replace(item("I_A"), length=0)).columns[len(KEYS) :]
+    ]
+    assert told == [
+        ("I_DOSE", "Dose (mg)", "I_DOSE", None),
+        ("I_DOSE_text", "Dose (mg), as typed", "", None),
+        ("I_NOTE", "free text", "I_NOTE", 40),
+        ("I_A", "I_A", "I_A", None),
+    ]
 
 
 def test_a_name_that_is_taken_in_any_letter_case_gets_a_number() -> None:

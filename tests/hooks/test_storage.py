@@ -9,59 +9,27 @@ import os
 import stat
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import boto3  # type: ignore[import-untyped]
 import pytest
 from lxml import etree
-from moto.server import ThreadedMotoServer
 
 from airflow_provider_openclinica.errors import ConfigurationError, FileUnavailableError
 from airflow_provider_openclinica.hooks.storage import BLOCK_BYTES, ObjectStorage
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-BUCKET = "labs"
-
-
-@pytest.fixture(scope="module")
-def s3_api() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def s3(s3_api: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A bucket, reached by Airflow through the connection ``labs_s3``."""
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    extra = {**keys, "endpoint_url": s3_api, "region_name": "us-east-1"}
-    monkeypatch.setenv("AIRFLOW_CONN_LABS_S3", json.dumps({"conn_type": "aws", "extra": extra}))
-    client = boto3.client("s3", endpoint_url=s3_api, region_name="us-east-1", **keys)
-    client.create_bucket(Bucket=BUCKET)
-    yield client
-    for listed in client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
-        client.delete_object(Bucket=BUCKET, Key=listed["Key"])
-    client.delete_bucket(Bucket=BUCKET)
 
 
 @pytest.fixture(params=["local", "file", "s3"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The same folder in each spelling; each test runs in all of them."""
     if request.param == "s3":
-        request.getfixturevalue("s3")
-        return f"s3://labs_s3@{BUCKET}/runs/today"
+        request.getfixturevalue("bucket")
+        return "s3://minio@labs/runs/today"
     return f"{tmp_path}/runs/today" if request.param == "local" else f"file://{tmp_path}/runs/today"
 
 
 def names(folder: str, request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
     """What lies under the folder's top, whichever kind it is."""
     if folder.startswith("s3:"):
-        s3 = request.getfixturevalue("s3")
-        return [listed["Key"] for listed in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+        return [listed.key for listed in request.getfixturevalue("bucket").objects.all()]
     return [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()]
 
 
@@ -101,8 +69,7 @@ def test_after_an_error_there_is_no_file(
         break_off(f"{folder}/log.csv", written, error)
     assert names(folder, request, tmp_path) == []
     if folder.startswith("s3:"):
-        uploads = request.getfixturevalue("s3").list_multipart_uploads(Bucket=BUCKET)
-        assert uploads.get("Uploads", []) == []
+        assert list(request.getfixturevalue("bucket").multipart_uploads.all()) == []
 
 
 def test_after_an_error_the_earlier_file_stands(folder: str) -> None:
@@ -113,6 +80,13 @@ def test_after_an_error_the_earlier_file_stands(folder: str) -> None:
         break_off(f"{folder}/log.csv", 5, RuntimeError)
     with files.open(f"{folder}/log.csv") as file:
         assert file.read() == b"earlier"
+
+
+def test_a_folder_is_no_file(folder: str) -> None:
+    with ObjectStorage().create(f"{folder}/log/today.csv") as file:
+        file.write(b"row")
+    with pytest.raises(FileUnavailableError, match="log cannot be opened: it is a folder"):
+        ObjectStorage().open(f"{folder}/log")
 
 
 def test_a_file_replaces_the_one_of_its_name(folder: str) -> None:
@@ -181,7 +155,7 @@ def s3_that_is_down(monkeypatch: pytest.MonkeyPatch) -> str:
         "config_kwargs": {"retries": {"max_attempts": 0}},
     }
     monkeypatch.setenv("AIRFLOW_CONN_DOWN_S3", json.dumps({"conn_type": "aws", "extra": extra}))
-    return f"s3://down_s3@{BUCKET}/today.csv"
+    return "s3://down_s3@labs/today.csv"
 
 
 def test_a_storage_that_is_down_is_worth_a_retry_and_named(s3_that_is_down: str) -> None:

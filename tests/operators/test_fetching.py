@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("coordinator_conn")
 
 both_ways = pytest.mark.parametrize("deferrable", [False, True], ids=["in-the-worker", "deferred"])
+PAGES = "*xtractParticipantsInfo*"
 source_only = pytest.mark.parametrize("dialect", ["source"])
 
 
@@ -43,7 +44,58 @@ def test_a_job_that_cannot_be_deleted_is_named_and_the_file_is_there(
     result = task.run(extracting(tmp_path / "contacts.csv", delete_job_files=True))
 
     assert Path(result["output_uri"]).exists()
-    assert f"The file of job {result['jobs'][0]['job_uuid']} is still on OpenClinica" in told()
+    assert f"could not be deleted, of the jobs {result['jobs'][0]['job_uuid']}: " in told()
+
+
+def refuse_page(number: int, sandbox: Sandbox) -> None:
+    """Let OpenClinica refuse to write a page, after those before it."""
+    if number > 1:
+        sandbox.fault("delay", path=PAGES, seconds=0, times=number - 1)
+    sandbox.fault("status", path=PAGES, status=403)
+
+
+@source_only
+@both_ways
+@pytest.mark.parametrize("delete", [False, True])
+def test_pages_of_a_try_that_failed_are_deleted_too(
+    sandbox: Sandbox, task: Task, tmp_path: Path, delete: bool, deferrable: bool
+) -> None:
+    operator = extracting(tmp_path / "contacts.csv", page_size=4, delete_job_files=delete, deferrable=deferrable)
+    refuse_page(2, sandbox)
+
+    with pytest.raises(AirflowFailException):
+        task.run(operator)
+
+    assert [job["status"] for job in sandbox.jobs()] == ["DELETED" if delete else "COMPLETED"]
+
+
+@source_only
+@both_ways
+def test_the_file_of_a_job_that_cannot_be_used_is_deleted_too(
+    sandbox: Sandbox, task: Task, tmp_path: Path, deferrable: bool
+) -> None:
+    sandbox.fate("empty_log")
+
+    with pytest.raises(JobFailedError):
+        task.run(extracting(tmp_path / "contacts.csv", delete_job_files=True, deferrable=deferrable))
+
+    assert [job["status"] for job in sandbox.jobs()] == ["DELETED"]
+
+
+@source_only
+def test_a_server_that_went_down_is_asked_to_delete_once_and_all_jobs_are_named(
+    sandbox: Sandbox, task: Task, tmp_path: Path, told: Callable[[], str]
+) -> None:
+    refuse_page(3, sandbox)
+    sandbox.fault("status", method="DELETE", path="jobs/*", status=503, times=None)
+
+    with pytest.raises(AirflowFailException):
+        task.run(extracting(tmp_path / "contacts.csv", page_size=2, delete_job_files=True))
+
+    jobs = [job["uuid"] for job in sandbox.jobs()]
+    (line,) = [line for line in told().splitlines() if "could not be deleted" in line and jobs[0] in line]
+    assert all(job in line for job in jobs)
+    assert len({request["path"] for request in sandbox.requests() if request["method"] == "DELETE"}) == 1
 
 
 @both_ways

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_openclinica.client.retries import Tries
 from airflow_provider_openclinica.engine.openclinica3.imports import Importing
 from airflow_provider_openclinica.errors import ServerUnavailableError, WaitInterruptedError
 from airflow_provider_openclinica.operators.openclinica3 import (
@@ -263,6 +264,16 @@ def test_a_killed_import_stops_before_its_next_request(
         task.run(operator)
     assert sent(sandbox3, "POST", IMPORTS) == 0
     assert sent(sandbox3, "GET", "/j_spring_security_logout") == 1
+
+
+def test_a_killed_import_waits_no_longer_for_a_server_that_is_down(
+    sandbox3: Sandbox, task: Task, labs: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = importing(labs())
+    sandbox3.fault("status", path="*", status=503, times=None)
+    monkeypatch.setattr(Tries, "wait", lambda *_: operator.on_kill() or operator.sleep(60))  # type: ignore[func-returns-value]
+    with pytest.raises(WaitInterruptedError, match="The next try goes on"):
+        task.run(operator)
 
 
 @pytest.mark.parametrize(

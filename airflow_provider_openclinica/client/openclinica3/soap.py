@@ -30,7 +30,7 @@ from airflow_provider_openclinica.client.openclinica3.envelopes import (
     text_of,
     texts_of,
 )
-from airflow_provider_openclinica.client.openclinica3.web import BUSY, Web, doubtful, failure
+from airflow_provider_openclinica.client.openclinica3.web import Web, doubtful, failure, is_down
 from airflow_provider_openclinica.errors import (
     CredentialsError,
     FileError,
@@ -310,12 +310,13 @@ class Soap:
                 received = b"".join(streamed.chunks())
             except ServerUnavailableError as broken:
                 raise (broken if repeat else doubtful(about)) from None
-        reply = parsed(received)
+        status = streamed.answer.status
+        is_gateway = is_down(status) and status != 500  # some write faults of their own; OpenClinica's come with 500
+        reply = None if is_gateway else parsed(received)
         if reply is None:
-            status = streamed.answer.status
-            raise doubtful(about, status) if not repeat and status in BUSY | {500} else failure(streamed, about)
+            raise doubtful(about, status) if not repeat and is_down(status) else failure(streamed, about)
         if local_name(reply) == "Fault":
-            raise _fault(reply, about, streamed.answer.status)
+            raise _fault(reply, about, status)
         return reply
 
     def check(self) -> None:

@@ -150,6 +150,11 @@ class Web:
             ) from None
 
 
+def is_down(status: int) -> bool:
+    """Tell a server that fails, or a gateway before it, from a refusal. Gateways have 520 to 530 of their own."""
+    return status == 429 or status >= 500
+
+
 def doubtful(about: About, status: int = 0) -> AmbiguousSubmitError:
     """Return the error for a write of which nobody knows what became."""
     return AmbiguousSubmitError(
@@ -191,6 +196,6 @@ def failure(streamed: StreamedAnswer, about: About) -> OpenClinicaError:
             "about a role that was removed",
             next_step="Check the OIDs and IDs, letter for letter, and the account's role. Where they are right, retry.",
         )
-    if status in BUSY:
+    if is_down(status):
         return ServerUnavailableError(f"OpenClinica is not available for {about.doing}", **where)
     return UnexpectedAnswerError(what, **where)

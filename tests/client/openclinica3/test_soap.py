@@ -124,8 +124,10 @@ WRITES = {
         {"kind": "status", "status": 502},
         {"kind": "status", "status": 504, "processed": True},
         {"kind": "html", "status": 500},
+        {"kind": "html", "status": 524, "processed": True},
+        {"kind": "status", "status": 504, "body": fault("SOAP-ENV:Server", "the service behind is silent")},
     ],
-    ids=lambda broken: "-".join(map(str, broken.values())),
+    ids=lambda broken: "-".join(map(str, broken.values()))[:20],
 )
 def test_a_write_is_sent_once_and_a_lost_answer_is_ambiguous(
     client: OpenClinica3Client, sandbox3: Sandbox, write: Any, broken: dict[str, Any]

@@ -62,6 +62,7 @@ def test_clearing_the_task_schedules_another(sandbox3: Sandbox) -> None:
         pytest.param({"kind": "cut_body", "size": 20}, id="half-an-answer"),
         pytest.param({"kind": "status", "status": 504, "processed": True}, id="a-gateway-gave-up"),
         pytest.param({"kind": "html", "status": 500, "processed": True}, id="a-page"),
+        pytest.param({"kind": "html", "status": 524, "processed": True}, id="another-gateway-gave-up"),
     ],
 )
 def test_a_lost_answer_is_looked_up(sandbox3: Sandbox, fault: dict[str, Any], store: Any) -> None:
@@ -72,7 +73,11 @@ def test_a_lost_answer_is_looked_up(sandbox3: Sandbox, fault: dict[str, Any], st
     assert sent(sandbox3, "POST", EVENTS) == 2
 
 
-@pytest.mark.parametrize("fault", [{"kind": "drop_before"}, {"kind": "status", "status": 502}], ids=["cut", "502"])
+@pytest.mark.parametrize(
+    "fault",
+    [{"kind": "drop_before"}, {"kind": "status", "status": 502}, {"kind": "html", "status": 522}],
+    ids=["cut", "502", "522"],
+)
 def test_no_new_visit_after_a_lost_answer_is_ambiguous_for_good(sandbox3: Sandbox, fault: dict[str, Any]) -> None:
     sandbox3.fault(**fault, path=EVENTS)
     store = DictStore()
