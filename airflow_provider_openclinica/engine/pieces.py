@@ -8,11 +8,11 @@ the document changes: no tag is parsed unless events or forms are selected.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from airflow_provider_openclinica.engine.storing import store
 from airflow_provider_openclinica.errors import (
     ConfigurationError,
     NotFoundError,
@@ -82,10 +82,15 @@ class Request:
             )
 
     @property
+    def is_of_one(self) -> bool:
+        """Whether a single participant is wanted."""
+        return self.participant != EVERYTHING
+
+    @property
     def whole(self) -> Piece:
         """All that is wanted, as one piece."""
-        one = self.participant != EVERYTHING
-        return Piece(holds="participant" if one else "study", study_oid=self.study_oid, participant=self.participant)
+        holds: Holds = "participant" if self.is_of_one else "study"
+        return Piece(holds=holds, study_oid=self.study_oid, participant=self.participant)
 
     @property
     def selection(self) -> Selection:
@@ -189,7 +194,7 @@ def retrieve(
     """Retrieve a piece once. Parameters and errors are those of ``fetch``."""
     if stop.is_set():
         raise stopped()
-    repairs, tally, digest, size = Repairs(), Tally(), hashlib.sha256(), 0
+    repairs, tally = Repairs(), Tally()
     is_metadata = piece.holds == "metadata"
     with client.clinicaldata.retrieve(
         piece.study_oid,
@@ -207,13 +212,10 @@ def retrieve(
             published = _json(_whole(sent, b"}"), tally)
         else:
             published = _xml(mend(_whole(sent, b"</ODM>"), repairs), tally, request.selection)
-        for chunk in published:
-            file.write(chunk)
-            digest.update(chunk)
-            size += len(chunk)
+        stored = store(published, file)
     return Fetched(
-        size=size,
-        sha256=digest.hexdigest(),
+        size=stored.size,
+        sha256=stored.sha256,
         counts=tally.counts,
         repairs=repairs.counts(),
         encoding=repairs.encoding,

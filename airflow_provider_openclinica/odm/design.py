@@ -120,6 +120,7 @@ class StudyMetadata:
     :param study_oid: of the study, or of the site that was asked for.
     :param protocol_name: the study's unique identifier.
     :param code_lists: lists of choices, those of multiple choice included.
+    :param version_oid: of the last MetaDataVersion; empty where there is none.
     """
 
     study_oid: str
@@ -132,6 +133,7 @@ class StudyMetadata:
     item_groups: dict[str, ItemGroupDefinition]
     items: dict[str, ItemDefinition]
     code_lists: dict[str, CodeList]
+    version_oid: str = ""
 
     @property
     def has_design(self) -> bool:

@@ -16,6 +16,8 @@ from airflow_provider_openclinica.odm.flattener import COLUMNS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow_provider_openclinica.odm.plainitems import PlainItems
+
     Row = dict[str, Any]
 
 #: Columns of an item: those it has from its group, those of its own that are nearly always alike, and the others.
@@ -76,32 +78,30 @@ class Items:
         self._begins.append(len(self.item_oid))
 
     def finish(self) -> None:
-        """Count the items of each group, and give no name to those that were put without one."""
-        self.name.extend([None] * (len(self) - len(self.name)))
+        """Count the items of each group; those that were put without a name have none."""
+        self._name_those_before()
         self.groups.lengths += [end - begin for begin, end in pairwise((*self._begins, len(self)))]
         self._begins.clear()
 
-    def take(self) -> Items:
-        """Return the items that there are, and have none. The lists of their own columns stay the same objects."""
-        self.finish()
-        taken = Items(list(self.item_oid), list(self.name), list(self.value), self.groups, self.rare)
-        for name in OWN:
-            getattr(self, name).clear()
-        self.groups, self.rare = Runs(), {}
-        return taken
+    def put(self, plain: PlainItems, begin: int, end: int) -> None:
+        """Add some of the plain items to the last group."""
+        if plain.name:
+            self._name_those_before()
+            self.name.extend(name or None for name in plain.name[begin:end])
+        self.item_oid.extend(plain.item_oid[begin:end])
+        self.value.extend(plain.value[begin:end])
 
-    def add_name(self, name: str) -> None:
-        """Name the item that is put next; those before it may have none."""
-        if len(self.name) < len(self):
-            self.name.extend([None] * (len(self) - len(self.name)))
-        self.name.append(name or None)
+    def _name_those_before(self) -> None:
+        """Give no name to items that were put without one."""
+        self.name.extend([None] * (len(self) - len(self.name)))
 
     def add(self, row: Row) -> None:
         """Add an item to the last group. ``row`` is one of ``reader.rows``."""
         rare = (row["is_null"], *(row[name] or None for name in RARE[1:]))
         if rare != PLAIN:
             self.rare[len(self)] = rare
-        self.add_name(row["name"])
+        self._name_those_before()
+        self.name.append(row["name"] or None)
         self.item_oid.append(row["item_oid"])
         self.value.append(row["value"])
 

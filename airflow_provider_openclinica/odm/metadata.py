@@ -132,6 +132,7 @@ def _study(study: etree._Element) -> StudyMetadata:
         item_groups={oid: _item_group(node) for oid, node in defined("ItemGroupDef")},
         items={oid: _item(node, units) for oid, node in defined("ItemDef")},
         code_lists={oid: _code_list(node) for kind in ("CodeList", "MultiSelectList") for oid, node in defined(kind)},
+        version_oid=next((_oid(version) for version in reversed(versions)), ""),
     )
 
 

@@ -26,7 +26,7 @@ from airflow_provider_openclinica.odm.records import (
 from airflow_provider_openclinica.odm.subjects import subjects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from lxml import etree
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from airflow_provider_openclinica.odm.subjects import Source
 
     Row = dict[str, Any]
+    ReadGroup = Callable[[etree._Element, Row, Row], Iterable[tuple[str, Row]]]
 
 __all__ = ["AuditEntry", "Event", "Form", "Item", "ItemGroup", "Participant", "Query", "Record", "read", "rows"]
 
@@ -93,48 +94,53 @@ def rows(source: Source, *, charset: str = "", repairs: Repairs | None = None) -
         yield from rows_of(subject, study_oid)
 
 
-def rows_of(element: etree._Element, study_oid: str) -> Iterator[tuple[str, Row]]:
-    """Yield what a document says of a participant, whose SubjectData is given."""
-    keys, flags, row = participant_row(_attributes(element), study_oid)
+def rows_of(element: etree._Element, study_oid: str, read_group: ReadGroup | None = None) -> Iterator[tuple[str, Row]]:
+    """Yield what a document says of a participant, whose SubjectData is given.
+
+    :param read_group: makes the rows of an ItemGroupData, given the keys and flags of its form, and of what stands in
+        it; None makes one of each item, too.
+    """
+    read_group = read_group or _item_group
+    keys, flags, row = participant_row(attributes_of(element), study_oid)
     yield "participants", row
-    for name, child in _children(element):
+    for name, child in children_of(element):
         if name == "StudyEventData":
-            yield from _event(child, keys, flags)
+            yield from _event(child, keys, flags, read_group)
         else:
             yield from rows_about(name, child, keys, "participant")
 
 
-def _event(element: etree._Element, above: Row, flags: Row) -> Iterator[tuple[str, Row]]:
-    keys, flags, row = event_row(_attributes(element), above, flags)
+def _event(element: etree._Element, above: Row, flags: Row, read_group: ReadGroup) -> Iterator[tuple[str, Row]]:
+    keys, flags, row = event_row(attributes_of(element), above, flags)
     yield "events", row
-    for name, child in _children(element):
+    for name, child in children_of(element):
         if name == "FormData":
-            yield from _form(child, keys, flags)
+            yield from _form(child, keys, flags, read_group)
         else:
             yield from rows_about(name, child, keys, "event")
 
 
-def _form(element: etree._Element, above: Row, flags: Row) -> Iterator[tuple[str, Row]]:
-    keys, flags, row = form_row(_attributes(element), above, flags)
+def _form(element: etree._Element, above: Row, flags: Row, read_group: ReadGroup) -> Iterator[tuple[str, Row]]:
+    keys, flags, row = form_row(attributes_of(element), above, flags)
     yield "forms", row
-    for name, child in _children(element):
+    for name, child in children_of(element):
         if name == "ItemGroupData":
-            yield from _item_group(child, keys, flags)
+            yield from read_group(child, keys, flags)
         else:
             yield from rows_about(name, child, keys, "form")
 
 
 def _item_group(element: etree._Element, above: Row, flags: Row) -> Iterator[tuple[str, Row]]:
-    keys, flags, row = item_group_row(_attributes(element), above, flags)
+    keys, flags, row = item_group_row(attributes_of(element), above, flags)
     yield "item_groups", row
     blank = {**keys, **NO_ITEM, **flags}
-    for name, child in _children(element):
+    for name, child in children_of(element):
         if not name.startswith("ItemData"):
             yield from rows_about(name, child, keys, "item_group")
             continue
         row = blank.copy()
         fill_item(row, name, child.items(), child.text or "")
-        below = list(_children(child)) if len(child) else []
+        below = list(children_of(child)) if len(child) else []
         units = (unit_in(reference) for kind, reference in below if kind == "MeasurementUnitRef")
         row["measurement_unit_oid"] = next(filter(None, units), "")
         yield "items", row
@@ -262,12 +268,12 @@ def rows_about(name: str, element: etree._Element, keys: Row, level: str) -> Ite
     known = {key: keys.get(key, "") for key in KEYS}
     known["level"] = level
     if name == "AuditLogs":
-        for _, log in _children(element):
-            yield "audit", {**known, **_audit(_attributes(log))}
+        for _, log in children_of(element):
+            yield "audit", {**known, **_audit(attributes_of(log))}
     elif name == "AuditRecord":
         yield "audit", {**known, **_audit(_audit_record(element))}
     elif name == "DiscrepancyNotes":
-        for _, thread in _children(element):
+        for _, thread in children_of(element):
             yield from (("queries", {**known, **note}) for note in _notes(thread))
 
 
@@ -289,15 +295,15 @@ def _audit(said: dict[str, str]) -> Row:
 
 def _audit_record(element: etree._Element) -> dict[str, str]:
     """Read ODM's own form of an audit entry, which has elements for attributes and knows no values."""
-    said = _attributes(element)
-    for name, child in _children(element):
+    said = attributes_of(element)
+    for name, child in children_of(element):
         said[name] = child.get("UserOID", "") if name == "UserRef" else (child.text or "").strip()
     said["UserID"] = said.get("UserRef", "")
     return said
 
 
 def _notes(thread: etree._Element) -> Iterator[Row]:
-    said = _attributes(thread)
+    said = attributes_of(thread)
     own = {
         "query_id": said.get("ID", ""),
         "query_number": said.get("QueryID", ""),
@@ -306,17 +312,17 @@ def _notes(thread: etree._Element) -> Iterator[Row]:
         "entity_name": said.get("EntityName", ""),
         "opened_at": said.get("DateUpdated", ""),
     }
-    notes = [child for name, child in _children(thread) if name == "ChildNote"]
+    notes = [child for name, child in children_of(thread) if name == "ChildNote"]
     if not notes:
         yield {**own, "note_number": 0, **_note({}, {}, {})}
     for number, note in enumerate(notes, start=1):
         texts, assigned = {}, {}
-        for name, child in _children(note):
+        for name, child in children_of(note):
             if name == "UserRef":
-                assigned = _attributes(child)
+                assigned = attributes_of(child)
             else:
                 texts[name] = child.text or ""
-        yield {**own, "note_number": number, **_note(_attributes(note), texts, assigned)}
+        yield {**own, "note_number": number, **_note(attributes_of(note), texts, assigned)}
 
 
 def _note(said: dict[str, str], texts: dict[str, str], assigned: dict[str, str]) -> Row:
@@ -334,12 +340,12 @@ def _note(said: dict[str, str], texts: dict[str, str], assigned: dict[str, str])
     }
 
 
-def _attributes(element: etree._Element) -> dict[str, str]:
+def attributes_of(element: etree._Element) -> dict[str, str]:
     """Return a tag's attributes by local name."""
     return {LOCAL[name]: value for name, value in element.items()}
 
 
-def _children(element: etree._Element) -> Iterator[tuple[str, etree._Element]]:
+def children_of(element: etree._Element) -> Iterator[tuple[str, etree._Element]]:
     """Yield the tags in a tag, with their local names."""
     return ((LOCAL[child.tag], child) for child in element)
 

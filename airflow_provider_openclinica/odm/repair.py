@@ -206,11 +206,11 @@ def mend(chunks: Iterable[bytes], repairs: Repairs) -> Iterator[bytes]:
     """
     mender, held = _Mender(repairs), b""
     for chunk in chunks:
-        text = held + chunk if held else chunk
-        cut = text.rfind(b">") + 1  # neither a reference nor the mark of a CDATA section has one inside
+        cut = chunk.rfind(b">") + 1  # neither a reference nor the mark of a CDATA section has one inside
         if cut:
-            yield mender.mend(text[:cut])
-        held = text[cut:]
+            yield mender.mend(b"".join((held, memoryview(chunk)[:cut])))
+            held = b""
+        held += chunk[cut:]
         if len(held) > TOKEN_LIMIT:
             raise FileError(f"The document cannot be used: {TOO_LONG}")
     if held:
@@ -227,7 +227,7 @@ class _Mender:
         if text.translate(None, HARMLESS):
             text, count = ILLEGAL.subn(REPLACEMENT.encode(), text)
             self._repairs.illegal_characters += count
-        if b"<![CDATA[" not in text and not self._in_cdata:
+        if not self._in_cdata and not (b"[" in text and b"<![CDATA[" in text):  # one byte is found 20 times faster
             return REFERENCES.sub(self._one, text) if b"&" in text else text
         mended = []
         for part in CDATA.split(text):

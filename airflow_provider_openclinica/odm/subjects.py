@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from xml.parsers import expat
 
 from airflow_provider_openclinica.errors import FileError
@@ -34,6 +34,14 @@ SUBJECT = f"{{{ODM}}}SubjectData"
 CLINICAL = f"{{{ODM}}}ClinicalData"
 #: Read over and dropped: design, people, reference data.
 DROPPED = tuple(f"{{{ODM}}}{name}" for name in ("Study", "AdminData", "ReferenceData", "Association", "AuditRecords"))
+#: Of every parser: nothing is fetched or expanded, and what says nothing of a participant is left out.
+PARSER: Any = {
+    "resolve_entities": False,
+    "no_network": True,
+    "load_dtd": False,
+    "remove_comments": True,
+    "remove_pis": True,
+}
 
 REFUSED_DOCTYPE = "it has a document type declaration (<!DOCTYPE ...>), which is never read"
 CUT_OFF = "it ends before its last tag is closed: it was cut off"
@@ -81,7 +89,7 @@ def subjects(
     if head.startswith(b"{"):
         yield from subjects_in_json(chunks, repairs)
     else:
-        yield from _subjects_in_xml(rooted(mend(chunks, repairs)))
+        yield from subjects_in_xml(rooted(mend(chunks, repairs)))
 
 
 def peeked(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
@@ -153,29 +161,25 @@ def broken(code: int, line: int) -> FileError:
     return FileError(f"The document cannot be read, line {line}: {reason}", next_step=next_step)
 
 
-def _subjects_in_xml(chunks: Iterator[bytes]) -> Iterator[tuple[str, etree._Element]]:
+def subjects_in_xml(chunks: Iterable[bytes]) -> Iterator[tuple[str, etree._Element]]:
+    """Yield each participant with the StudyOID of the ClinicalData that holds it; see ``subjects``.
+
+    :param chunks: UTF-8, as ``mend`` leaves it, of a document that is ODM.
+    """
     for element in ends_of(chunks, SUBJECT, CLINICAL, *DROPPED):
         parent = element.getparent()
         if element.tag == SUBJECT and parent is not None:
             yield parent.get("StudyOID", ""), element
 
 
-def ends_of(chunks: Iterator[bytes], *tags: str) -> Iterator[etree._Element]:
+def ends_of(chunks: Iterable[bytes], *tags: str) -> Iterator[etree._Element]:
     """Yield each element that has one of these tags when it is complete; it is dropped when the next is asked for.
 
     :raises FileError: the XML is broken.
     """
     from lxml import etree
 
-    parser = etree.XMLPullParser(
-        events=("end",),
-        tag=tags,
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
+    parser = etree.XMLPullParser(events=("end",), tag=tags, **PARSER)
     try:
         for chunk in chunks:
             parser.feed(chunk)

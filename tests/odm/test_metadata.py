@@ -38,6 +38,7 @@ def read(body: str, *, rest: str = "") -> StudyMetadata:
 def test_a_study_and_its_sites_are_read(juno: StudyMetadata) -> None:
     assert (juno.study_oid, juno.name, juno.protocol_name) == ("S_JUNO", "Juno", "juno")
     assert juno.has_design
+    assert juno.version_oid == "v1.0.0"
     boston = SiteDefinition(oid="S_BOSTON", name="Harbor Street Clinic, Boston", protocol_name="juno-boston")
     assert list(juno.sites) == ["S_BOSTON", "S_LEIDEN"]
     assert juno.sites["S_BOSTON"] == boston

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 EXPORT = Path(__file__).parent / "data" / "export.xml"
 
 
-def found(source: Source) -> tuple[list[tuple[str, Any]], list[dict[str, Any]]]:
-    """Return what a sweep finds: the rows of other tables, and those of the items."""
+def found(source: Source, portion: int = 1) -> tuple[list[tuple[str, Any]], list[dict[str, Any]]]:
+    """Return what a sweep finds, participant by participant: the rows of other tables, and those of the items."""
     others, items = [], Items()
-    for rows_of_one, items_of_one in swept(source):
+    for rows_of_one, items_of_one in swept(source, portion=portion):
         others += rows_of_one
         items.extend(items_of_one)
     columns = items.columns()
@@ -73,26 +73,53 @@ ITEM = [
     '<OpenClinica:ItemData ItemOID="I_11" Value="1"/>',
     '<other:ItemData xmlns:other="urn:other" ItemOID="I_12" Value="1"/>',
     '<ItemData xmlns:other="urn:other" ItemOID="I_13" other:Value="1"/>',
+    '<ItemData ItemOID="I_14"  OpenClinica:ItemName="two blanks" Value="1">\n    </ItemData>\n',
+    '<ItemData ItemOID="I_15" Value="&amp;lt; &lt;&gt;&quot;&apos;"/>',
+    '<ItemData ItemOID="I_16" Value="&#x41;&#66;&#128;&#128512;&amp;#65; &gt;"/>',
+    '<ItemData ItemOID="I_17" Value="a\tb\nc\r\nd"/>',
+    '<ItemData ItemOID="I_18" Value=\'"\' />',
+    '<ItemData ItemOID="I_19" Value="&lt;!-- &gt;"/>',
+    '<ItemData ItemOID="I_20" Value="µ &#10; 😀"/>',
+    '<ItemData ItemOID="I_21" Value="bare & ampersand &nbsp; \x02"/>',
+    '<ItemData xmlns="urn:other" ItemOID="I_22" Value="1"/>',
+    '<ItemData ItemOID="I_23" Value="1"><ItemData ItemOID="I_24" Value="2"/></ItemData>',
+    '<Items At="0" End="1"/>',
+    '<OpenClinica:Items At="x"/>',
 ]
-AROUND = [*ITEM, LOGS, NOTES, "text", "<!-- <ItemData/> -->", '<Unknown><ItemData ItemOID="I_X" Value="1"/></Unknown>']
+AROUND = [
+    *ITEM,
+    "<![CDATA[<ItemData/>]]>",
+    "<?php <ItemData/> ?>",
+    LOGS,
+    NOTES,
+    "text",
+    "<!-- <ItemData/> -->",
+    '<Unknown><ItemData ItemOID="I_X" Value="1"/></Unknown>',
+]
 
 
 @pytest.mark.parametrize("item", AROUND)
 def test_each_way_to_write_an_item_is_read_as_row_by_row(item: str) -> None:
     body = GROUP.format(f'<ItemGroupData ItemGroupOID="IG">{ITEM[0]}{item}{ITEM[2]}</ItemGroupData>')
-    content = with_subject(body)
+    content = with_subject(body * 3)
     assert found(io.BytesIO(content)) == expected(content)
 
 
-@given(st.lists(st.lists(st.sampled_from(AROUND), max_size=5), max_size=4), st.sampled_from([1, 7, 1 << 16]))
-def test_any_mixture_is_read_as_row_by_row_in_chunks_of_any_size(groups: list[list[str]], size: int) -> None:
+@given(
+    st.lists(st.lists(st.sampled_from(AROUND), max_size=5), max_size=4),
+    st.sampled_from([1, 7, 1 << 16]),
+    st.sampled_from([1, 1_000, 1 << 16]),
+)
+def test_any_mixture_is_read_as_row_by_row_in_chunks_of_any_size(
+    groups: list[list[str]], size: int, portion: int
+) -> None:
     written = "".join(
         f'<ItemGroupData ItemGroupOID="IG_{at}" ItemGroupRepeatKey="{at}">{"".join(each)}</ItemGroupData>'
         for at, each in enumerate(groups)
     )
-    content = with_subject(GROUP.format(written + LOGS) * 2)
+    content = with_subject(GROUP.format(written + LOGS) * 3)
     chunks = [content[at : at + size] for at in range(0, len(content), size)]
-    assert found(chunks) == expected(content)
+    assert found(chunks, portion) == expected(content)
 
 
 @given(EXPORTS, st.sampled_from([as_json, lambda *nodes: export(*nodes).encode()]))
@@ -139,7 +166,7 @@ def written(names: st.SearchStrategy[str], below: st.SearchStrategy[str]) -> st.
 @given(st.lists(tags(), max_size=3).map("".join))
 @settings(deadline=None)
 def test_whatever_stands_wherever_is_read_as_row_by_row(body: str) -> None:
-    content = with_subject(f'<SubjectData SubjectKey="SS_1">{body}</SubjectData>')
+    content = with_subject(f'<SubjectData SubjectKey="SS_1">{body}</SubjectData>' * 2)
     assert found(io.BytesIO(content)) == expected(content)
 
 
