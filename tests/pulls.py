@@ -110,3 +110,9 @@ def manifest_in(folder: Path) -> dict[str, Any]:
 def documents_in(folder: Path) -> list[etree._Element]:
     """Read the documents of a set, as its manifest lists them."""
     return [parsed(folder / file["name"]) for file in manifest_in(folder)["files"]]
+
+
+def let_weeks_pass(sandbox: Sandbox) -> None:
+    """Let all that happened so far have happened long ago: some servers date changes to the day."""
+    with sandbox.service.state.writing() as db:
+        db.execute("UPDATE participants SET created_at = '2026-01-05T08:00:00.000+00:00', updated_at = NULL")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from tests.stores import DictStore
 
@@ -50,10 +51,12 @@ class Task:
 
     ti: Instance = field(default_factory=Instance)
     store: DictStore | None = field(default_factory=DictStore)
+    outlet_events: OutletEventAccessors = field(default_factory=OutletEventAccessors)
 
     @property
     def context(self) -> Any:
-        return {"ti": self.ti} | ({"task_state_store": self.store} if self.store else {})
+        known = {"ti": self.ti, "outlet_events": self.outlet_events}
+        return known | ({"task_state_store": self.store} if self.store else {})
 
     def run(self, operator: BaseOperator) -> Any:
         """Execute, and resume as often as it defers, with triggers and events that went through JSON."""

@@ -33,6 +33,7 @@ from airflow_provider_openclinica.errors import ConfigurationError, RoleError, U
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from airflow_provider_openclinica.client.addresses import ServerSettings
     from airflow_provider_openclinica.client.tokens import TokenManager
@@ -97,6 +98,13 @@ class OpenClinicaClient:
             )
         raise_for(answer, doing)
         raise UnexpectedAnswerError("What answers at this address does not answer as OpenClinica", status=answer.status)
+
+    def server_time(self, moment: float) -> datetime:
+        """Return what the server's clock showed at a moment, at the most; before any answer, that is our own.
+
+        :param moment: seconds since 1970 by this machine's clock.
+        """
+        return self._http.clock.at(moment)
 
     def close(self) -> None:
         """Close every connection. A later call opens new ones."""

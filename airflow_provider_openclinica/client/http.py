@@ -37,6 +37,7 @@ import requests
 from requests.utils import get_encoding_from_headers
 
 from airflow_provider_openclinica.client.answers import Answer, error_in
+from airflow_provider_openclinica.client.clock import ServerClock
 from airflow_provider_openclinica.client.retries import PATIENCE_SECONDS, Tries
 from airflow_provider_openclinica.client.transport import CONNECT_SECONDS, Bearer, new_session, transport_error
 from airflow_provider_openclinica.client.uploads import JsonBody, MultipartBody
@@ -154,6 +155,7 @@ class Http:
         self._settings, self._tokens, self._sleep, self._patience = settings, tokens, sleep, patience
         self._host = urlsplit(settings.study_url).hostname or ""
         self._own = threading.local()
+        self.clock = ServerClock()
         self._sessions: weakref.WeakSet[requests.Session] = weakref.WeakSet()  # those of ended threads drop out
         self._adding = threading.Lock()
 
@@ -321,6 +323,7 @@ class Http:
                     raise
                 continue
             answer = streamed.answer
+            self.clock.note(answer.headers)
             if _is_refused_token(answer) and not renewed:
                 streamed.close()
                 token, renewed = self._tokens.renew(token), True

@@ -86,11 +86,12 @@ class Participants:
         answer = self._http.get(_path(study_oid, site_oid), doing=doing, most=LIST_BYTES, study=study_oid, site=site)
         raise_for(answer, doing, study=study_oid, site=site)
         try:
-            return [_listed_participant(participant) for participant in answer.json["studyParticipants"]]
+            match answer.json:
+                case {"studyParticipants": [*listed]}:
+                    return [_listed_participant(participant) for participant in listed]
         except (TypeError, KeyError, AttributeError):
-            raise UnexpectedAnswerError(
-                f"OpenClinica answered {doing} with something else", study=study_oid, site=site
-            ) from None
+            pass
+        raise UnexpectedAnswerError(f"OpenClinica answered {doing} with something else", study=study_oid, site=site)
 
     def add(
         self,
@@ -169,17 +170,25 @@ def _listed_participant(participant: dict[str, Any]) -> ListedParticipant:
         oid=str(participant["subjectOid"] or ""),
         participant_id=str(participant["subjectKey"] or ""),
         status=str(participant.get("status") or ""),
-        changed_at=_latest(participant.get("lastModified")) or _latest(participant.get("createdAt")),
+        changed_at=_latest(participant.get("lastModified") or participant.get("createdAt")),
     )
 
 
 def _latest(written: object) -> datetime | None:
-    """Read a moment; of a day such as ``Apr 26, 2019 12:00:00 AM`` the end, wherever on Earth the server stands."""
-    day = _DAY.match(written) if isinstance(written, str) else None
-    if day is None:
-        return moment_of(written)
+    """Read a moment; where no more than a day is told, or no zone, the end of the day, wherever on Earth that is."""
     try:
-        begin = datetime(int(day["year"]), _MONTHS.index(day["month"]) + 1, int(day["day"]), tzinfo=UTC)
-    except ValueError:
+        day = _day_in(written) if isinstance(written, str) else None
+        return moment_of(written) if day is None else day + timedelta(hours=24 + 12)
+    except (ValueError, OverflowError):
         return None
-    return begin + timedelta(hours=24 + 12)
+
+
+def _day_in(written: str) -> datetime | None:
+    """Return the begin of the day in ``Apr 26, 2019 12:00:00 AM``, ``2019-04-26`` and times without a zone, as if UTC.
+
+    :raises ValueError: there is no such day, or what is written is no time.
+    """
+    if found := _DAY.match(written):
+        return datetime(int(found["year"]), _MONTHS.index(found["month"]) + 1, int(found["day"]), tzinfo=UTC)
+    told = datetime.fromisoformat(written)
+    return None if told.tzinfo else datetime(told.year, told.month, told.day, tzinfo=UTC)

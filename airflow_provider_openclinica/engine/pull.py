@@ -2,6 +2,7 @@
 
     pull_file(client, request, files, uri, stop)               one document in one file
     pull_set(client, request, files, folder, tag, how, stop)   a folder of documents, see engine/pullset.py
+    pull_set(…, since=moment)                                  the same, of the participants who changed since then
 
 A study is pulled whole, by site or by participant; with ``auto``, whole first, and smaller where a request fails. The
 request for a participant names the site, since only then the document does. Participants of the study itself, and of no
@@ -21,6 +22,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from airflow_provider_openclinica.engine.increments import Covers
 from airflow_provider_openclinica.engine.pieces import Piece, fetch, no_data, stopped
 from airflow_provider_openclinica.engine.pullset import (
     Manifest,
@@ -39,7 +41,8 @@ from airflow_provider_openclinica.errors import (
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
+    from datetime import datetime
     from typing import Any
 
     from airflow_provider_openclinica.client.client import OpenClinicaClient
@@ -104,11 +107,15 @@ def pull_set(
     tag: str,
     how: How,
     stop: threading.Event,
+    *,
+    since: datetime | None = None,
 ) -> Manifest:
     """Retrieve what is wanted in pieces, and publish them as one set. Goes on where an earlier try of the tag ended.
 
     :param folder: ends in ``/``.
     :param tag: 16 hexadecimal digits, the same in each try of a task, and of no other.
+    :param since: retrieve only participants who changed at that time or later, one by one; none may be a set, too. An
+        earlier try has settled it for those after it.
     :raises NotFoundError: nothing holds clinical data, which may mean three things.
     :raises OpenClinicaError: as ``pieces.fetch``; the pieces that are stored are kept for a retry.
     """
@@ -117,14 +124,15 @@ def pull_set(
         log.info("An earlier try has published this pull already")
         clear_up(files, folder, published)
         return published
-    pull = _Pull(client, request, files, folder, tag, how, stop)
+    pull = _Pull(client, request, files, folder, tag, how, stop, since)
     found = pull.run()
     manifest = Manifest(
         tag=tag,
         format=request.format,
         study_oid=request.study_oid,
         files=found,
-        replaces=tuple(file.name for file in published.files) if published else (),
+        covers=pull.covers_of(found),
+        replaces=(*(file.name for file in (published.files if published else ())), *pull.strays()),
     )
     publish(files, folder, manifest)
     return manifest
@@ -142,10 +150,13 @@ class _Pull:
         tag: str,
         how: How,
         stop: threading.Event,
+        since: datetime | None,
     ) -> None:
         self._client, self._request, self._how, self._stop = client, request, how, stop
         self._files, self._folder, self._tag = files, folder, tag
+        self._began = time.time()
         self._progress = Progress.read(files, folder, tag)
+        self._since = self._progress.covers.since if self._progress.covers else since
         self._number = self._progress.next_number()
         self._kept_at = time.monotonic()
         self._order: list[Piece] = []
@@ -157,7 +168,7 @@ class _Pull:
         if done:
             log.info("An earlier try has stored %d pieces of this pull", len(done))
         try:
-            self._order = self._planned(self._request.whole)
+            self._order = self._changed(self._since) if self._since else self._planned(self._request.whole)
             self._fetch_metadata()
             self._fetch_all()
             self._refuse_empty()
@@ -171,9 +182,25 @@ class _Pull:
         self._keep()  # should the worker be lost before the set is published
         return tuple(done[piece] for piece in self._order)
 
+    def strays(self) -> list[str]:
+        """Return files of earlier tries that are not in the set: of a participant who has moved to another site."""
+        return [file.name for piece, file in self._progress.done.items() if piece not in self._order]
+
+    def covers_of(self, found: Iterable[SetFile]) -> Covers | None:
+        """Return what the set holds, as of before the first request of the first try.
+
+        None where a single participant was wanted; and where nobody was found among all, which may mean three things,
+        and must not be taken for a study that everybody has left.
+        """
+        is_of_somebody = any(file.fetched.counts["participants"] for file in found)
+        return None if self._request.is_of_one or not (self._since or is_of_somebody) else self._covers()
+
+    def _covers(self) -> Covers:
+        return self._progress.covers or Covers.up_to(self._client.server_time(self._began), self._since)
+
     def _refuse_empty(self) -> None:
         """Raise if there was nothing to ask for. A piece without data has failed by itself."""
-        if not self._how.allow_empty and all(piece.holds == "metadata" for piece in self._order):
+        if not self._how.allow_empty and not self._since and all(piece.holds == "metadata" for piece in self._order):
             raise no_data(self._request.study_oid)
 
     def _fetch_all(self) -> None:
@@ -212,7 +239,7 @@ class _Pull:
             self._files,
             self._folder + name,
             self._stop,
-            allow_empty=self._how.allow_empty or piece.holds == "metadata",
+            allow_empty=piece.holds == "metadata" or (self._how.allow_empty and not self._since),
             once=self._may_be_cut(piece),
         )
         return SetFile(name=name, holds=piece.holds, study_oid=piece.study_oid, fetched=fetched)
@@ -268,6 +295,24 @@ class _Pull:
             raise stopped()
         return [participant.oid for participant in self._client.participants.list(self._request.study_oid, site_oid)]
 
+    def _changed(self, since: datetime) -> list[Piece]:
+        """Return the participants who changed since then; whose change the server does not date is among them.
+
+        :raises NotFoundError: nobody is listed at all, and that is not allowed.
+        """
+        study = self._request.study_oid
+        listed = self._client.participants.list(study)
+        if not listed and not self._how.allow_empty:
+            raise no_data(study)
+        changed = {each.oid for each in listed if each.changed_at is None or each.changed_at >= since}
+        log.info("%d of %d participants have changed since %s", len(changed), len(listed), since.isoformat())
+        pieces = []
+        for site in self._client.studies.sites(study) if changed else ():
+            there = [oid for oid in self._participants(site) if oid in changed]
+            pieces += _each(site, there)
+            changed.difference_update(there)
+        return pieces + _each(study, [each.oid for each in listed if each.oid in changed])
+
     # -- notes
 
     def _new_name(self) -> str:
@@ -289,6 +334,7 @@ class _Pull:
         """Keep the progress; where that fails, a retry has more to do, and nothing is lost."""
         if not self._progress.done and not self._progress.cut:
             return
+        self._progress.covers = self._covers()
         try:
             self._progress.write(self._files, self._folder, self._tag)
         except OpenClinicaError as error:

@@ -21,6 +21,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_openclinica.engine.increments import Covers
 from airflow_provider_openclinica.engine.pieces import Fetched, Piece
 from airflow_provider_openclinica.errors import FileError, FileUnavailableError
 from airflow_provider_openclinica.odm.tally import ELEMENTS
@@ -76,6 +77,7 @@ class Manifest:
     :param format: ``xml`` or ``json``.
     :param study_oid: the study that was asked for.
     :param files: in order: metadata first, then sites as the study has them, participants as OpenClinica lists them.
+    :param covers: whose data it holds; None where it holds a single participant's, or nobody's, or that was not noted.
     :param replaces: names of files of the set before, which this one's task removes.
     """
 
@@ -83,6 +85,7 @@ class Manifest:
     format: str
     study_oid: str
     files: tuple[SetFile, ...]
+    covers: Covers | None = None
     replaces: tuple[str, ...] = ()
 
     @property
@@ -104,6 +107,7 @@ class Manifest:
             "tag": self.tag,
             "format": self.format,
             "study_oid": self.study_oid,
+            "covers": self.covers.to_json() if self.covers else None,
             "files": [file.to_json() for file in self.files],
             "replaces": list(self.replaces),
         }
@@ -121,7 +125,8 @@ class Manifest:
                 raise ValueError("a manifest of another form")
             files = tuple(SetFile.from_json(file) for file in kept["files"])
             own = {name: kept[name] for name in ("tag", "format", "study_oid")}
-            return cls(**own, files=files, replaces=tuple(kept["replaces"]))
+            covers = Covers.from_json(kept["covers"]) if kept.get("covers") else None
+            return cls(**own, files=files, covers=covers, replaces=tuple(kept["replaces"]))
         except (KeyError, TypeError) as error:
             raise ValueError("no manifest") from error
 
@@ -179,10 +184,12 @@ class Progress:
 
     :param done: each piece that is stored, and its file.
     :param cut: what was too much for one request, and so is pulled in smaller pieces from now on.
+    :param covers: what the set will hold, as of the first try: what that has stored was asked for then.
     """
 
     done: dict[Piece, SetFile] = field(default_factory=dict)
     cut: set[Piece] = field(default_factory=set)
+    covers: Covers | None = None
 
     @classmethod
     def read(cls, files: PrivateFiles, folder: str, tag: str) -> Progress:
@@ -190,7 +197,8 @@ class Progress:
         try:
             kept = json.loads(_read(files, folder + progress_name(tag)) or b"{}")
             done = {Piece(**each["piece"]): SetFile.from_json(each["file"]) for each in kept.get("done", ())}
-            return cls(done, {Piece(**piece) for piece in kept.get("cut", ())})
+            covers = Covers.from_json(kept["covers"]) if kept and kept["covers"] else None
+            return cls(done, {Piece(**piece) for piece in kept.get("cut", ())}, covers)
         except (ValueError, KeyError, TypeError, AttributeError, FileUnavailableError):
             log.warning("What an earlier try noted about this pull cannot be read; it begins anew")
             return cls()
@@ -198,7 +206,8 @@ class Progress:
     def write(self, files: PrivateFiles, folder: str, tag: str) -> None:
         """Keep it for a retry."""
         done = [{"piece": asdict(piece), "file": file.to_json()} for piece, file in self.done.items()]
-        kept = {"done": done, "cut": [asdict(piece) for piece in self.cut]}
+        covers = self.covers.to_json() if self.covers else None
+        kept = {"done": done, "cut": [asdict(piece) for piece in self.cut], "covers": covers}
         with files.create(folder + progress_name(tag), private=True) as file:
             file.write(json.dumps(kept).encode())
 

@@ -52,6 +52,21 @@ def oid(given: object, argument: str) -> str:
     raise ConfigurationError(f"{argument} is empty, once it is rendered")
 
 
+def switch_of(given: object, argument: str) -> bool:
+    """Return whether something is wanted.
+
+    :param given: ``True`` or ``False``; or their names as text, in any letter case, which is what a template leaves.
+    :param argument: its name, for the error.
+    :raises ConfigurationError: it is neither.
+    """
+    if isinstance(given, bool):
+        return given
+    word = given.strip().casefold() if isinstance(given, str) else ""
+    if word not in ("true", "false"):
+        raise ConfigurationError(f"{argument} is neither True nor False, once it is rendered")
+    return word == "true"
+
+
 def participant_id_of(given: object) -> str:
     """Return the ID of one participant.
 

@@ -1,4 +1,4 @@
-"""Who did what when, for audit logs and the dates of forms (docs/protocol.md, clinical data).
+"""Who did what when, for audit logs and the dates of forms and participants (docs/protocol.md, clinical data).
 
 SQLite writes it by triggers, so it misses no change, whichever part of the sandbox makes it.
 
@@ -22,6 +22,11 @@ _YES_NO = "CASE {row}.{column} WHEN 0 THEN 'No' ELSE 'Yes' END"
 _PLAIN = "{row}.{column}"
 _WORDS = "lower(replace({row}.{column}, '_', ' '))"
 _MASKED = "CASE coalesce({row}.{column}, '') WHEN '' THEN '' ELSE 'Masked' END"
+#: Verifying a form, and nothing else, leaves the participant as it is.
+_MORE_THAN_SDV = """OLD.sdv_status IS NEW.sdv_status OR OLD.complete IS NOT NEW.complete
+                    OR OLD.removed IS NOT NEW.removed OR OLD.archived IS NOT NEW.archived"""
+_OF_FORM = "(SELECT participant FROM events WHERE id = NEW.event)"
+_OF_ITEM = "(SELECT e.participant FROM events e JOIN forms f ON f.event = e.id WHERE f.id = NEW.form)"
 _CONTACT = ("firstName", "lastName", "emailAddress", "phoneNumber", "identifier")
 
 
@@ -112,6 +117,18 @@ def _touches_form(table: str, moment: str, form: str) -> str:
                BEGIN UPDATE form_stamps SET updated_at = {_NOW}, updated_by = acting_user() WHERE form = {form}; END"""  # noqa: S608 - constants
 
 
+def _touches_participant(table: str, moment: str, participant: str, condition: str = "TRUE") -> str:
+    """Write a trigger for what changes a participant's date (docs/protocol.md, participants).
+
+    :param moment: ``INSERT``, or ``UPDATE`` with ``OF`` some columns where that is all that counts.
+    :param participant: SQL for the participant's id.
+    """
+    return f"""CREATE TRIGGER IF NOT EXISTS {table}_{moment[:6].lower()}_touches_participant AFTER {moment} ON {table}
+               WHEN {condition}
+               BEGIN UPDATE participants SET updated_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'),
+                                             updated_by = acting_user() WHERE id = {participant}; END"""  # noqa: S608
+
+
 def _stamped() -> str:
     """Write the trigger for a form's first date."""
     return f"""CREATE TRIGGER IF NOT EXISTS forms_stamped AFTER INSERT ON forms
@@ -149,4 +166,11 @@ STATEMENTS = (
     _changed("items", "removed", "Item data removed", _YES_NO),
     _touches_form("items", "INSERT", "NEW.form"),
     _touches_form("items", "UPDATE", "NEW.form"),
+    _touches_participant("participants", "UPDATE OF status", "NEW.id"),
+    _touches_participant("events", "INSERT", "NEW.participant"),
+    _touches_participant("events", "UPDATE", "NEW.participant"),
+    _touches_participant("forms", "INSERT", _OF_FORM),
+    _touches_participant("forms", "UPDATE", _OF_FORM, _MORE_THAN_SDV),
+    _touches_participant("items", "INSERT", _OF_ITEM),
+    _touches_participant("items", "UPDATE", _OF_ITEM),
 )

@@ -9,25 +9,24 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_openclinica.engine.pieces import Request
-from airflow_provider_openclinica.engine.pull import How, pull_file, pull_set
+from airflow_provider_openclinica.engine.pull import pull_file, pull_set
 from airflow_provider_openclinica.errors import ConfigurationError
-from airflow_provider_openclinica.hooks.either import reading_client_for
 from airflow_provider_openclinica.hooks.storage import ObjectStorage
 from airflow_provider_openclinica.operators.arguments import file_address, oid
-from airflow_provider_openclinica.operators.base import StoppableOperator
+from airflow_provider_openclinica.operators.assets import announce, declare, output_asset
 from airflow_provider_openclinica.operators.failures import airflow_failures
+from airflow_provider_openclinica.operators.pulling import PullingOperator
 from airflow_provider_openclinica.operators.state import generation, task_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_openclinica.client.client import OpenClinicaClient
-    from airflow_provider_openclinica.engine.pull import PartitionBy
+    from airflow_provider_openclinica.engine.pullset import Manifest
 
 
-class OpenClinicaToFileOperator(StoppableOperator):
+class OpenClinicaToFileOperator(PullingOperator):
     """Pull clinical data as CDISC ODM into a file, or into a folder of files. Streams; safe to retry.
 
     The file appears when it is whole, in UTF-8, and says so. What OpenClinica wrote so badly that no XML parser takes
@@ -38,12 +37,16 @@ class OpenClinicaToFileOperator(StoppableOperator):
     written last and says what belongs together. Who reads by the manifest sees a whole pull, or the one before; what
     that had is then removed. A retry goes on after the documents that are stored; a cleared task begins anew.
 
+    **Incremental**, a set holds the participants who changed since this task last pulled, each of them whole, if
+    anybody did; ``covers`` in its manifest says since when (docs/incremental.md).
+
     OpenClinica leaves out, unasked: hidden forms of sites; forms with a permission tag that the account lacks; and,
     without ``show_archived``, forms on an archived version. Removed participants are always there. See docs/pull.md.
 
     Returns ``output_uri``; ``files``, how many documents; ``size`` of them in bytes; ``sha256`` of the document, or of
     the manifest, which has that of each document; ``counts`` of ``participants``, ``events``, ``forms``,
-    ``item_groups`` and ``items``; and ``repairs``, how often what was mended.
+    ``item_groups`` and ``items``; ``repairs``, how often what was mended; and of a folder ``covers``, as its manifest
+    has it: whose data, since when, until when.
 
     :param study_oid: OID of the study, or of one of its sites; letter case matters. Templated.
     :param output_uri: where to put it: a local path, or any URI that Airflow's ``ObjectStoragePath`` opens. Templated.
@@ -56,12 +59,11 @@ class OpenClinicaToFileOperator(StoppableOperator):
     :param include_audits: who changed what when, too.
     :param include_queries: queries and other notes, too.
     :param show_archived: what was removed or archived, too.
-    :param partition_by: ``study``: one request. ``site``, ``participant``: a request and a document for each. ``auto``:
-        one request; where it fails, one for each site; where one of these fails, one for each participant there. All
-        but ``study`` need a folder, and an account that may list participants.
+    :param partition_by: how to cut the pull, see ``PullingOperator``; all but ``study`` need a folder.
     :param max_parallel: requests at the same time, 1 to 8. The server also serves the sites.
-    :param allow_empty: succeed where OpenClinica answers without clinical data: there may be none, the account may have
-        no role, or the server may not know the selectors, and it does not say which.
+    :param allow_empty: succeed where OpenClinica answers without clinical data.
+    :param incremental: pull only participants who changed since this task last did; needs a folder. For this, and for
+        ``overlap``, ``full_every`` and ``watermark_uri``, see ``PullingOperator``. Templated.
     :param openclinica_conn_id: connection of type ``openclinica`` or ``openclinica3``. Templated.
     """
 
@@ -71,7 +73,7 @@ class OpenClinicaToFileOperator(StoppableOperator):
         "participant",
         "event",
         "form",
-        *StoppableOperator.template_fields,
+        *PullingOperator.template_fields,
     )
 
     def __init__(
@@ -87,13 +89,9 @@ class OpenClinicaToFileOperator(StoppableOperator):
         include_audits: bool = False,
         include_queries: bool = False,
         show_archived: bool = False,
-        partition_by: PartitionBy = "study",
-        max_parallel: int = 2,
-        allow_empty: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        How(partition_by=partition_by, max_parallel=max_parallel)
         self.study_oid = study_oid
         self.output_uri = output_uri
         self.format = format
@@ -104,30 +102,22 @@ class OpenClinicaToFileOperator(StoppableOperator):
         self.include_audits = include_audits
         self.include_queries = include_queries
         self.show_archived = show_archived
-        self.partition_by = partition_by
-        self.max_parallel = max_parallel
-        self.allow_empty = allow_empty
-
-    @staticmethod
-    def client_of(conn_id: str, *, sleep: Callable[[float], None]) -> OpenClinicaClient:
-        """Return the client of a connection of either type."""
-        return reading_client_for(conn_id, sleep=sleep)
+        declare(self, output_asset(output_uri), kwargs)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check what can be checked here, pull, and tell what there is now."""
         self._killed = threading.Event()
         with airflow_failures():
             request, output_uri, files = self._request(), file_address(self.output_uri, "output_uri"), ObjectStorage()
-            how = How(partition_by=self.partition_by, max_parallel=self.max_parallel, allow_empty=self.allow_empty)
-            if how.partition_by != "study" and not output_uri.endswith("/"):
-                raise ConfigurationError(
-                    f"partition_by={how.partition_by!r} makes several files, and output_uri names one",
-                    next_step="End output_uri in /, which makes it a folder.",
-                )
+            if not output_uri.endswith("/"):
+                self._refuse_file()
             files.check_target(output_uri)  # reads its connection, too, which on Airflow 3.0 no other thread can
             self.client.tokens.token()  # the same goes for a token in a Variable
-            pulled = self._pull(context, request, output_uri, files, how)
+            pulled = self._pull(context, request, output_uri, files)
         self._tell(pulled)
+        covers, told = pulled["covers"], {"study_oid": request.study_oid, **pulled}
+        is_nobody = bool(covers and covers["since"]) and not pulled["counts"]["participants"]
+        announce(self, context, output_asset(output_uri), told, changed=not is_nobody)
         return pulled
 
     def _request(self) -> Request:
@@ -143,16 +133,25 @@ class OpenClinicaToFileOperator(StoppableOperator):
             show_archived=self.show_archived,
         )
 
-    def _pull(
-        self, context: Context, request: Request, output_uri: str, files: ObjectStorage, how: How
-    ) -> dict[str, Any]:
+    def _refuse_file(self) -> None:
+        """Refuse what makes several files where ``output_uri`` names one.
+
+        :raises ConfigurationError: it is that.
+        """
+        several = "incremental" if self.is_incremental else f"partition_by={self.partition_by!r}"
+        if self.is_incremental or self.partition_by != "study":
+            raise ConfigurationError(
+                f"{several} makes several files, and output_uri names one",
+                next_step="End output_uri in /, which makes it a folder.",
+            )
+
+    def _pull(self, context: Context, request: Request, output_uri: str, files: ObjectStorage) -> dict[str, Any]:
         if not output_uri.endswith("/"):
-            pulled = pull_file(self.client, request, files, output_uri, self._killed, allow_empty=how.allow_empty)
-            count = 1
+            pulled = pull_file(self.client, request, files, output_uri, self._killed, allow_empty=self.allow_empty)
+            count, covers = 1, None
         else:
-            tag = self._tag(context, request, how)
-            manifest = pull_set(self.client, request, files, output_uri, tag, how, self._killed)
-            pulled, count = manifest.total, len(manifest.files)
+            manifest = self._pull_set(context, request, output_uri, files)
+            pulled, count, covers = manifest.total, len(manifest.files), manifest.covers
         return {
             "output_uri": output_uri,
             "files": count,
@@ -160,11 +159,21 @@ class OpenClinicaToFileOperator(StoppableOperator):
             "sha256": pulled.sha256,
             "counts": pulled.counts,
             "repairs": pulled.repairs,
+            "covers": covers.to_json() if covers else None,
         }
 
-    def _tag(self, context: Context, request: Request, how: How) -> str:
+    def _pull_set(self, context: Context, request: Request, output_uri: str, files: ObjectStorage) -> Manifest:
+        """Pull into a folder, and remember how far that goes once it is published."""
+        increment = self.increment(context, request, files, output_uri)
+        since, tag = increment.since if increment else None, self._tag(context, request)
+        manifest = pull_set(self.client, request, files, output_uri, tag, self.how, self._killed, since=since)
+        if increment and manifest.covers:
+            increment.finish(manifest.covers, is_empty=not manifest.total.counts["participants"])
+        return manifest
+
+    def _tag(self, context: Context, request: Request) -> str:
         """Return what names the files of this task, the same in each of its tries until somebody clears it."""
-        said = [asdict(task_key(context)), generation(context), asdict(request), how.partition_by]
+        said = [asdict(task_key(context)), generation(context), asdict(request), self.partition_by, self.is_incremental]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 
     def _tell(self, pulled: dict[str, Any]) -> None:

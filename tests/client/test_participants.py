@@ -60,6 +60,7 @@ def test_a_long_list_is_read_to_its_end(client, wire):
         (200, "[]", UnexpectedAnswerError),
         (200, '{"studyParticipants": [{"subjectKey": "P-001"}]}', UnexpectedAnswerError),
         (200, '{"studyParticipants": ["P-001"]}', UnexpectedAnswerError),
+        (200, '{"studyParticipants": {}}', UnexpectedAnswerError),
         (200, "P-001", UnexpectedAnswerError),
     ],
 )
@@ -81,6 +82,10 @@ def test_a_list_that_cannot_be_had_is_an_error_that_names_no_participant(client,
         ({"lastModified": "Dec 31, 2019 12:00:00 AM"}, datetime(2020, 1, 1, 12, tzinfo=UTC)),
         ({"createdAt": "Jun 31, 2019 12:00:00 AM"}, None),
         ({"createdAt": "7. Juni 2019"}, None),
+        ({"lastModified": "31. Dez. 2019"}, None),
+        ({"lastModified": "2019-12-31"}, datetime(2020, 1, 1, 12, tzinfo=UTC)),
+        ({"lastModified": "2019-12-31T10:20:30"}, datetime(2020, 1, 1, 12, tzinfo=UTC)),
+        ({"lastModified": "Dec 31, 9999 12:00:00 AM"}, None),
     ],
 )
 def test_a_participant_changed_when_last_modified_or_else_when_added(client, wire, written, changed_at):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -19,7 +23,8 @@ from airflow_provider_openclinica.errors import (
     ServerUnavailableError,
     WaitInterruptedError,
 )
-from tests.pulls import asked, fill
+from tests.documents import FIRST, SECOND, labs
+from tests.pulls import asked, fill, let_weeks_pass, store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -224,3 +229,47 @@ def test_a_request_does_not_show_who_is_asked_for() -> None:
 def test_how_to_pull_is_checked(how: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         How(**how)
+
+
+KILLED = """
+import os, signal, sys, threading
+from datetime import UTC, datetime
+from airflow_provider_openclinica.client.addresses import ServerSettings
+from airflow_provider_openclinica.client.client import OpenClinicaClient
+from airflow_provider_openclinica.client.tokens import TokenManager
+from airflow_provider_openclinica.engine.pieces import Request
+from airflow_provider_openclinica.engine.pull import How, pull_set
+from tests.engine.test_pull import TAG, Folder
+
+def kill_at_the_second(uri):
+    if "/0002." in uri:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+study_url, auth_url, folder = sys.argv[1:]
+settings = ServerSettings.from_parts(host=study_url, auth_url=auth_url, login="data_manager", password="sandbox")
+client, since = OpenClinicaClient(settings, TokenManager(settings)), datetime(2026, 2, 1, tzinfo=UTC)
+request, how, stop = Request(study_oid="S_JUNO"), How(max_parallel=1), threading.Event()
+pull_set(client, request, Folder(kill_at_the_second), folder, TAG, how, stop, since=since)
+"""
+
+
+def test_an_incremental_pull_that_is_killed_goes_on_as_of_its_first_try(
+    sandbox: Sandbox, client: OpenClinicaClient, tmp_path: Path
+) -> None:
+    fill(sandbox)
+    let_weeks_pass(sandbox)
+    store(sandbox, "S_BOSTON", labs(FIRST, SECOND, results=3))
+    command = [sys.executable, "-c", KILLED, sandbox.study_url, sandbox.auth_url, f"{tmp_path}/"]
+    assert subprocess.run(command, check=False, timeout=60).returncode == -signal.SIGKILL
+    first_try_ended = datetime.now(UTC)
+    assert read_manifest(Folder(), f"{tmp_path}/") is None
+
+    since = datetime(2026, 2, 2, tzinfo=UTC)
+    request = Request(study_oid="S_JUNO")
+    manifest = pull_set(client, request, Folder(), f"{tmp_path}/", TAG, How(), threading.Event(), since=since)
+
+    assert manifest.covers is not None
+    assert manifest.covers.since == datetime(2026, 2, 1, tzinfo=UTC)
+    assert manifest.covers.until < first_try_ended
+    assert sorted(asked(sandbox)) == ["S_BOSTON/SS_BOS001/*/*", "S_BOSTON/SS_BOS002/*/*"]
+    assert manifest.total.counts["participants"] == 2

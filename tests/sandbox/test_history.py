@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from airflow_provider_openclinica.sandbox.data import ClinicalStore
 from airflow_provider_openclinica.sandbox.server import Sandbox
 from tests.sandbox import imports
 from tests.sandbox.calls import Caller
@@ -187,3 +188,37 @@ def test_a_state_that_knows_no_history_gets_one_from_now_on(tmp_path):
         root = document(manager, PERSON, includeAudits="y")
     assert only(root, "FormData").get(f"{OC}CreatedDate") is None
     assert audits(root, "ItemData") == [("Item data value updated", "A-1", "A-2", "data_manager")]
+
+
+LONG_AGO = "2026-01-05T08:00:00.000+00:00"
+
+
+@pytest.mark.parametrize(
+    ("statement", "moves"),
+    [
+        pytest.param("UPDATE items SET value = 'B-2'", True, id="a-value"),
+        pytest.param("UPDATE forms SET complete = 1", True, id="a-form-completed"),
+        pytest.param("UPDATE forms SET removed = 1", True, id="a-form-removed"),
+        pytest.param("UPDATE forms SET sdv_status = 'VERIFIED'", False, id="a-form-verified"),
+        pytest.param("UPDATE events SET status = 'COMPLETED'", True, id="an-event"),
+        pytest.param("UPDATE participants SET status = 'REMOVED' WHERE participant_id = 'BOS-001'", True, id="removed"),
+        pytest.param(
+            """INSERT INTO notes (note_id, form, repeat, item_oid, type, status, text, author, assigned, created_at)
+               SELECT 'DN_1', id, 1, 'I_LABS_SAMPLE', 'Query', 'New', '', '', '', '' FROM forms""",
+            False,
+            id="a-query",
+        ),
+    ],
+)
+def test_what_moves_the_date_of_a_participant_and_nobody_elses(manager, statement, moves):
+    send(manager, imports.group(imports.item("I_LABS_SAMPLE", "A-1")))
+    with manager.sandbox.service.state.writing() as db:
+        db.execute("UPDATE participants SET updated_at = ?", (LONG_AGO,))
+
+    with manager.sandbox.service.state.writing() as db:
+        ClinicalStore(db)
+        db.execute(statement)
+
+    with manager.sandbox.service.state.reading() as db:
+        moved = [row[0] for row in db.execute("SELECT oid FROM participants WHERE updated_at > ?", (LONG_AGO,))]
+    assert moved == (["SS_BOS001"] if moves else [])

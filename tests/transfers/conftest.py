@@ -12,6 +12,7 @@ from airflow_provider_openclinica.engine import pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.tasks import Task
 
@@ -21,6 +22,13 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait milliseconds between the tries of a request."""
     monkeypatch.setattr(retries, "_FIRST_WAIT", 0.01)
     monkeypatch.setattr(pieces, "PAUSES", (0.01, 0.01))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where a set goes; its tokens are elsewhere."""
+    (tmp_path / "juno").mkdir()
+    return tmp_path / "juno"
 
 
 @pytest.fixture

@@ -85,6 +85,7 @@ def test_a_study_comes_whole_into_one_file(sandbox: Sandbox, task: Task, tmp_pat
         "sha256": hashlib.sha256(content).hexdigest(),
         "counts": {"participants": 12, "events": 6, "forms": 6, "item_groups": 12, "items": 30},
         "repairs": {},
+        "covers": None,
     }
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert asked(sandbox) == ["S_JUNO/*/*/*"]

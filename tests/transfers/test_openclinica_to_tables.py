@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_openclinica import sandbox as openclinica_sandbox
 from airflow_provider_openclinica.engine import tableset
+from airflow_provider_openclinica.engine.tablefiles import FORMATS
 from airflow_provider_openclinica.engine.tables import TABLES, WIDE
 from airflow_provider_openclinica.errors import (
     ConfigurationError,
@@ -25,7 +26,7 @@ from airflow_provider_openclinica.transfers.openclinica_to_file import OpenClini
 from airflow_provider_openclinica.transfers.openclinica_to_tables import OpenClinicaToTablesOperator
 from tests.documents import COMMENT, FIRST, OF_LEIDEN, SECOND, found_in
 from tests.pulls import fill, items_in, parsed, stored_items
-from tests.tables import files_in, manifest_of, part_of, rows_in, table
+from tests.tables import dataset_in, files_in, manifest_of, part_of, rows_in, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +68,7 @@ def folder(tmp_path: Path) -> Path:
 # What there is
 
 
-@pytest.mark.parametrize("written_as", ["parquet", "csv"])
+@pytest.mark.parametrize("written_as", FORMATS)
 def test_a_study_comes_in_tables_with_all_that_is_stored(
     sandbox: Sandbox, task: Task, folder: Path, written_as: str
 ) -> None:
@@ -97,6 +98,18 @@ def test_a_study_comes_in_tables_with_all_that_is_stored(
         assert stat.S_IMODE((folder / each["file"]).stat().st_mode) == 0o600
     assert found["size"] == sum(each["size"] for each in manifest_of(folder)["tables"])
     assert files_in(folder) == {"_manifest.json", *(each["file"] for each in manifest_of(folder)["tables"])}
+
+
+def test_a_dataset_names_the_study_and_its_design(sandbox: Sandbox, task: Task, folder: Path) -> None:
+    fill(sandbox)
+
+    task.run(making(folder, study_oid="S_JUNO", format="dataset-json"))
+
+    header, rows = dataset_in(part_of(folder, "item_group=IG_VITALS_MAIN"))
+    assert (header["studyOID"], header["metaDataVersionOID"]) == ("S_JUNO", "v1.0.0")
+    assert (header["itemGroupOID"], header["records"]) == ("IG_VITALS_MAIN", 2)
+    pulse = [column["itemOID"] for column in header["columns"]].index("I_VITALS_PULSE")
+    assert [row[pulse] for row in rows] == [72, 72]
 
 
 def test_item_groups_have_wide_tables_with_typed_columns(sandbox: Sandbox, task: Task, folder: Path) -> None:
@@ -254,12 +267,18 @@ def test_a_second_run_takes_the_place_of_the_first(sandbox: Sandbox, task: Task,
 
 
 @pytest.mark.parametrize("dialect", ["docs"])
-def test_the_same_data_make_the_same_files(sandbox: Sandbox, task: Task, folder: Path) -> None:
+@pytest.mark.parametrize("written_as", ["parquet", "dataset-json"])
+def test_the_same_data_make_the_same_files(sandbox: Sandbox, task: Task, folder: Path, written_as: str) -> None:
     fill(sandbox)
-    operator = making(folder, study_oid="S_JUNO", tables=["items", "codebook", "wide"])
-    first = task.run(operator)
-    assert task.run(operator) == first
-    assert len(files_in(folder)) == len(first["tables"]) + 1
+    operator = making(folder, study_oid="S_JUNO", tables=["items", "codebook", "wide"], format=written_as)
+    first, before = task.run(operator), files_in(folder)
+    again = task.run(operator)
+    as_of = {"covers", "sha256"}  # the manifest says when it was
+    assert {key: told for key, told in again.items() if key not in as_of} == {
+        key: told for key, told in first.items() if key not in as_of
+    }
+    assert files_in(folder) == before
+    assert len(before) == len(first["tables"]) + 1
 
 
 @pytest.mark.parametrize("dialect", ["docs"])
@@ -359,7 +378,7 @@ def test_no_value_and_no_participant_leaves_the_worker(
         pytest.param({"study_oid": " "}, "study_oid is empty", id="empty-study"),
         pytest.param({"odm_uri": ""}, "odm_uri is not the address", id="empty-source"),
         pytest.param({"study_oid": "S_JUNO", "output_uri": ""}, "output_uri is not the address", id="empty-target"),
-        pytest.param({"study_oid": "S_JUNO", "format": "xlsx"}, "neither 'parquet' nor 'csv'", id="format"),
+        pytest.param({"study_oid": "S_JUNO", "format": "xlsx"}, "none of 'parquet', 'csv'", id="format"),
         pytest.param({"study_oid": "S_JUNO", "output_uri": "nowhere://x/"}, "no storage", id="storage"),
     ],
 )

@@ -48,13 +48,6 @@ def pulling(folder: Path, **arguments: Any) -> OpenClinicaToFileOperator:
     return OpenClinicaToFileOperator(task_id="pull", output_uri=f"{folder}/", **usual | arguments)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where the set goes; its tokens are elsewhere."""
-    (tmp_path / "juno").mkdir()
-    return tmp_path / "juno"
-
-
 def names_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
@@ -85,6 +78,7 @@ def test_the_documents_of_a_set_hold_together_what_the_study_holds(
     manifest = manifest_in(folder)
     files = manifest["files"]
     assert [file["holds"] for file in files] == holds
+    assert (manifest["covers"]["participants"], manifest["covers"]["since"]) == ("all", None)
     assert [file["study_oid"] for file in files] == [piece.partition("/")[0] for piece in pieces]
     assert names_in(folder) == {"manifest.json", *(file["name"] for file in files)}
     for file in files:
@@ -97,6 +91,7 @@ def test_the_documents_of_a_set_hold_together_what_the_study_holds(
         "sha256": hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest(),
         "counts": {"participants": 12, "events": 6, "forms": 6, "item_groups": 12, "items": 30},
         "repairs": {},
+        "covers": manifest["covers"],
     }
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
     assert found_in(json.dumps([manifest, found])) == []

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_openclinica.client.http import About
@@ -64,6 +65,10 @@ class OpenClinica3Client:
         """
         with session_of(self.settings, self._turns, sleep=self.sleep, patience=patience) as session:
             yield session
+
+    def server_time(self, moment: float) -> datetime:
+        """Return a moment, in seconds since 1970, by this machine's clock: nobody asks for changes by it here."""
+        return datetime.fromtimestamp(moment, UTC)
 
     def is_alive(self) -> bool:
         """Tell whether the web application answers. It says nothing of the database, and asks for no account."""
