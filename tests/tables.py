@@ -31,8 +31,21 @@ def rows_in(path: Path) -> Rows:
     if path.suffix == ".csv":
         with path.open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
+    if path.suffix in (".json", ".ndjson"):
+        header, rows = dataset_in(path)
+        names = [column["name"] for column in header["columns"]]
+        return [dict(zip(names, row, strict=True)) for row in rows]
     found: Rows = pq.read_table(path).to_pylist()
     return found
+
+
+def dataset_in(path: Path) -> tuple[dict[str, Any], list[list[Any]]]:
+    """Return the header of a dataset, in either form of Dataset-JSON, and its rows."""
+    if path.suffix == ".json":
+        header = json.loads(path.read_bytes())
+        return header, header.pop("rows")
+    header, *rows = (json.loads(line) for line in path.read_bytes().removesuffix(b"\n").split(b"\n"))
+    return header, rows
 
 
 def table(folder: Path, name: str) -> Rows:

@@ -1,9 +1,9 @@
-"""Write tables to files on this machine, batch by batch: Parquet with pyarrow (the extra ``tables``), or CSV.
+"""Write tables to files on this machine, batch by batch: Parquet with pyarrow (extra ``tables``), CSV, Dataset-JSON.
 
     writer_of("parquet")(path, columns)    then write(batch) as often as there is one, then close()
 
 A table's columns are fixed when its file is begun, so a table without a row has them too. Memory holds a batch, which
-becomes a row group of its own.
+becomes a row group of its own. What stands around the rows of Dataset-JSON comes with publishing (``datasetjson``).
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_provider_openclinica.engine.datasetjson import SUFFIXES, RowsFile
 from airflow_provider_openclinica.errors import ConfigurationError
 from airflow_provider_openclinica.odm.itemcolumns import Runs
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     Batch = Mapping[str, list[Any] | Runs]
 
-FORMATS = ("parquet", "csv")
+FORMATS = ("parquet", "csv", *SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,18 @@ class Column:
     :param kind: ``str``, ``bool``, ``int``, ``float``, ``date`` or ``datetime``.
     :param nullable: it may hold None.
     :param in_runs: its values come as ``Runs``.
+    :param label: what people call it, where the study's metadata say so.
+    :param item_oid: of the item that it holds.
+    :param length: how many characters the metadata allow.
     """
 
     name: str
     kind: type
     nullable: bool = True
     in_runs: bool = False
+    label: str = ""
+    item_oid: str = ""
+    length: int | None = None
 
 
 class TableFile(Protocol):
@@ -56,9 +64,11 @@ def writer_of(format: str) -> Callable[[Path, list[Column]], TableFile]:  # noqa
     :raises ConfigurationError: there is no such format, or what writes it is not installed.
     """
     if format not in FORMATS:
-        raise ConfigurationError("format is neither 'parquet' nor 'csv'")
+        raise ConfigurationError("format is none of 'parquet', 'csv', 'dataset-json' and 'ndjson'")
     if format == "csv":
         return CsvFile
+    if format in SUFFIXES:
+        return partial(RowsFile, format=format)
     _pyarrow()
     return ParquetFile
 
@@ -121,7 +131,8 @@ class ParquetFile:
         """Write some rows as a row group."""
         pa = _pyarrow()
         schema = pa.schema(self._fields)
-        arrays = [_array(batch[field.name], field.type) for field in self._fields]
+        ends: dict[int, Any] = {}
+        arrays = [_array(batch[field.name], field.type, ends) for field in self._fields]
         self._parquet.write_batch(pa.record_batch(arrays, schema=schema))
 
     def close(self) -> None:
@@ -143,14 +154,19 @@ def _arrow_type(column: Column) -> Any:
     return pa.dictionary(pa.int32(), plain) if column.in_runs and column.kind is str else plain
 
 
-def _array(values: list[Any] | Runs, kind: Any) -> Any:
-    """Make an Arrow array; runs are not taken apart, their values are numbered and the numbers repeated in C."""
+def _array(values: list[Any] | Runs, kind: Any, ends_of: dict[int, Any]) -> Any:
+    """Make an Arrow array; runs are not taken apart, their values are numbered and the numbers repeated in C.
+
+    :param ends_of: identity of a list of lengths, which columns of a batch share -> where those runs end.
+    """
     pa = _pyarrow()
     if not isinstance(values, Runs):
         return pa.array(values, kind)
     if not values.values:
         return pa.nulls(0, kind)
-    ends = pa.compute.cumulative_sum(pa.array(values.lengths, pa.int32()))
+    ends = ends_of.get(id(values.lengths))
+    if ends is None:
+        ends = ends_of[id(values.lengths)] = pa.compute.cumulative_sum(pa.array(values.lengths, pa.int32()))
     if not pa.types.is_dictionary(kind):
         return _repeated(ends, pa.array(values.values, kind))
     numbered = pa.array(values.values, kind.value_type).dictionary_encode()

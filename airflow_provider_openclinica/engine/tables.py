@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow_provider_openclinica.engine.openfiles import make_room_for
 from airflow_provider_openclinica.engine.tablefiles import Column, writer_of
 from airflow_provider_openclinica.engine.wide import WideTable, table_names
 from airflow_provider_openclinica.errors import ConfigurationError, WaitInterruptedError
@@ -31,12 +32,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_openclinica.engine.tablefiles import Batch, TableFile
-    from airflow_provider_openclinica.odm.design import StudyMetadata
+    from airflow_provider_openclinica.odm.design import ItemGroupDefinition, StudyMetadata
     from airflow_provider_openclinica.odm.subjects import Source
 
 WIDE = "wide"  #: stands for the tables of all item groups
 TABLES = (*COLUMNS, "codebook", WIDE)
 FROM_METADATA = frozenset({"codebook", WIDE})
+WITHOUT_DATA = frozenset({"codebook"})  #: what the metadata alone make
 KEYS_OF_CODEBOOK = frozenset({"study_oid", "form_oid", "item_group_oid", "item_oid"})
 
 ITEMS_IN_BATCH = 100_000
@@ -78,13 +80,18 @@ def check_wanted(wanted: object) -> frozenset[str]:
 
 @dataclass(slots=True)
 class Built:
-    """A table that is being written, or is complete when ``Tables`` is closed."""
+    """A table that is being written, or is complete when ``Tables`` is closed.
+
+    :param oid: of the item group that a wide table is of, and its name in ``label``; empty for the others.
+    """
 
     name: str
     path: Path
     columns: list[Column]
     file: TableFile = field(repr=False)
     rows: int = 0
+    oid: str = ""
+    label: str = ""
 
 
 class Tables:
@@ -118,8 +125,9 @@ class Tables:
         self._wants_wide = WIDE in wanted and metadata is not None
         groups = metadata.item_groups if metadata and self._wants_wide else {}
         self._wide = {oid: WideTable(metadata, group) for oid, group in groups.items()} if metadata else {}
+        make_room_for(len(self._wide))
         names = table_names(self._wide)
-        self._wide_files = {oid: self._begun(names[oid], wide.columns) for oid, wide in self._wide.items()}
+        self._wide_files = {oid: self._begun(names[oid], wide.columns, groups[oid]) for oid, wide in self._wide.items()}
         self._wide_cells = 0
         if metadata and "codebook" in self._files:
             self._write_codebook(metadata)
@@ -207,9 +215,11 @@ class Tables:
 
     # -- files
 
-    def _begun(self, table: str, table_columns: list[Column]) -> Built:
+    def _begun(self, table: str, table_columns: list[Column], group: ItemGroupDefinition | None = None) -> Built:
         path = self._folder / f"{len(self.built)}.{self._suffix}"
         built = Built(table, path, table_columns, self._begin_file(path, table_columns))
+        if group:
+            built.oid, built.label = group.oid, group.name
         self.built.append(built)
         return built
 
