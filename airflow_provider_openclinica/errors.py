@@ -197,3 +197,12 @@ class RowsLostError(OpenClinicaError):
     """OpenClinica calls the job complete, and its log passes over something that was sent."""
 
     next_step = "Compare the file with the log, and send what is missing in a file of its own."
+
+
+class WarehouseError(OpenClinicaError):
+    """A database could not be reached, or refused something. Its own message is not shown: it may quote a row."""
+
+    next_step = (
+        "Nothing of this load was kept. A retry helps where the database was away or busy; else its own log says more."
+    )
+    retry = True

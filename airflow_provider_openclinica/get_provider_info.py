@@ -43,6 +43,7 @@ def get_provider_info() -> dict[str, object]:
                 "integration-name": _INTEGRATION,
                 "python-modules": [
                     f"{_PACKAGE}.operators.casebooks",
+                    f"{_PACKAGE}.operators.changes",
                     f"{_PACKAGE}.operators.clinicaldata",
                     f"{_PACKAGE}.operators.contacts",
                     f"{_PACKAGE}.operators.events",
@@ -90,6 +91,11 @@ def get_provider_info() -> dict[str, object]:
                 "source-integration-name": _INTEGRATION,
                 "target-integration-name": _INTEGRATION,
                 "python-module": f"{_PACKAGE}.transfers.openclinica_to_tables",
+            },
+            {
+                "source-integration-name": _INTEGRATION,
+                "target-integration-name": _INTEGRATION,
+                "python-module": f"{_PACKAGE}.transfers.tables_to_sql",
             },
         ],
         "extra-links": [f"{_PACKAGE}.links.jobs.OpenClinicaJobLink"],

@@ -33,6 +33,8 @@ BENCHMARKS = (
     Benchmark("bulk_rows", "participants and events in bulk, beside a bare loop", ("--quick",)),
     Benchmark("transfer", "a large file sent and fetched, beside curl", ("--quick",)),
     Benchmark("items_to_parquet", "the table of items, beside a bare parse and pandas", ("--quick",)),
+    Benchmark("compare_snapshots", "two snapshots compared, beside pyarrow reading both", ("--quick",)),
+    Benchmark("merge_to_postgres", "tables loaded into PostgreSQL, beside a bare COPY", ("--quick",)),
     Benchmark("pull", "clinical data pulled into a file, beside curl", ("--quick",)),
 )
 

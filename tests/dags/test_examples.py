@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import runpy
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +14,7 @@ import pytest
 
 from tests.dags.conftest import RunDag, TaskLog, states, xcoms
 from tests.documents import FIRST, SECOND, found_in, labs
-from tests.pulls import fill, stored_items
+from tests.pulls import fill, store, stored_items
 from tests.tables import table
 
 if TYPE_CHECKING:
@@ -25,10 +29,11 @@ PERSON = ("Ann-4711", "Lee-4711", "ann-4711@example.org")
 
 
 def example(name: str) -> DAG:
-    """Load an example; its jobs are looked at often, so that a test need not wait."""
+    """Load an example; its jobs are looked at often and tries follow at once, so that a test need not wait."""
     dag: DAG = runpy.run_path(str(EXAMPLES / f"{name}.py"))["dag"]
     assert dag.dag_id == name
     for task in dag.tasks:
+        task.retry_delay = timedelta(seconds=0.1)
         if hasattr(task, "poll_interval"):
             task.poll_interval = 0.1
     return dag
@@ -62,6 +67,35 @@ def test_a_study_is_pulled_and_becomes_tables(
     values = sorted(row["value"] for row in table(tmp_path / "tables", "items"))
     assert values == sorted(item[-1] for item in stored_items(sandbox))
     assert xcoms(run, "make_tables")["return_value"]["tables"]["item_group=IG_VITALS_MAIN"] == 2
+    assert not found_in(task_log())
+
+
+def test_a_study_is_kept_in_a_database_and_nights_after_the_first_move_what_changed(
+    run_dag: RunDag, sandbox: Sandbox, tmp_path: Path, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = {"conn_type": "sqlite", "host": str(tmp_path / "warehouse.sqlite")}
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(database))
+    conf = {"study_oid": "S_JUNO", "output_uri": str(tmp_path)}
+    fill(sandbox)
+
+    def night() -> tuple[Any, Any]:
+        run = run_dag(example("openclinica_nightly_warehouse"), run_conf=conf)
+        assert states(run) == {"pull": "success", "make_tables": "success", "load": "success"}
+        covers = xcoms(run, "pull")["return_value"]["covers"]
+        return covers["participants"], xcoms(run, "load")["return_value"]["tables"]["items"]
+
+    first = night()
+    store(sandbox, "S_BOSTON", labs(SECOND, unit="%"))
+    second = night()
+
+    values = len(stored_items(sandbox))
+    assert first == ("all", {"rows": values, "inserted": values, "changed": 0, "removed": 0})
+    assert second[0] == "changed"
+    assert second[1] | {"rows": None} == {"rows": None, "inserted": 0, "changed": 1, "removed": 0}
+    with closing(sqlite3.connect(tmp_path / "warehouse.sqlite")) as reader:
+        assert sorted(reader.execute("SELECT value FROM items")) == sorted(
+            (item[-1],) for item in stored_items(sandbox)
+        )
     assert not found_in(task_log())
 
 

@@ -28,7 +28,10 @@ CODE = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"\]\(([^)]+)\)")
 #: Public, and no call to OpenClinica.
 NO_CALLS = {"jobs.page"}
-NO_OPERATORS = {"OpenClinicaBulkOperator", "OpenClinicaStudyOperator"}  # what others extend
+NO_OPERATORS = {
+    *("OpenClinicaBulkOperator", "OpenClinicaStudyOperator"),  # what others extend
+    *("OpenClinicaChangesOperator", "OpenClinicaTablesToSqlOperator"),  # what asks no OpenClinica
+}
 DIALECTS = {"both": {"docs", "source"}, "docs": {"docs"}, "source": {"source"}, "no": set()}
 CHAPTERS = {f"15.{number}" for number in (2, 3, 4, 5, 6, 7, 9)}  # 15.1 is about ODM, 15.8 about a page for people
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from tests.postgres import postgres_folder, running_postgres
 from tests.standalone.harness import Standalone
 
 if TYPE_CHECKING:
@@ -72,10 +73,29 @@ def sandboxes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ru
 
 
 @pytest.fixture(scope="session")
-def standalone(sandboxes: dict[str, RunningSandbox], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
+def database_folder() -> Iterator[Path]:
+    """Where PostgreSQL lies, if a test needs it: Airflow has to know that before it starts."""
+    with postgres_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def postgres(database_folder: Path) -> Iterator[str]:
+    """Start PostgreSQL and give its address; Airflow's connection ``warehouse`` leads to it."""
+    with running_postgres(database_folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def standalone(
+    sandboxes: dict[str, RunningSandbox], database_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Standalone]:
     """Start Airflow with the DAGs of ``tests/standalone/dags`` and a connection to each OpenClinica."""
     home = tmp_path_factory.mktemp("standalone")
     environment = {f"AIRFLOW_CONN_{sandbox.conn_id.upper()}": sandbox.connection for sandbox in sandboxes.values()}
+    environment["AIRFLOW_CONN_OPENCLINICA_DEFAULT"] = sandboxes["docs"].connection
+    database = {"conn_type": "postgres", "host": str(database_folder), "login": "postgres", "schema": "postgres"}
+    environment["AIRFLOW_CONN_WAREHOUSE"] = json.dumps(database)
     environment["AIRFLOW__OPENCLINICA__TOKEN_CACHE_DIR"] = str(home / "tokens")
     with Standalone(home, Path(__file__).parent / "dags", environment) as airflow:
         yield airflow

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 START_SECONDS = 300
 PARSE_SECONDS = 180
 TASK_SECONDS = 180
+ANSWER_SECONDS = 60  # SQLite has one writer at a time, and a request may wait for it
 T = TypeVar("T")
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
@@ -100,8 +101,8 @@ class Standalone:
         except BaseException:
             self.stop()
             raise
-        token = self._session.get(f"http://127.0.0.1:{self.port}/auth/token", timeout=30).json()["access_token"]
-        self._session.headers["Authorization"] = f"Bearer {token}"
+        answer = self._session.get(f"http://127.0.0.1:{self.port}/auth/token", timeout=ANSWER_SECONDS)
+        self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def stop(self) -> None:
         """End every process of this Airflow. A signal to the parent alone would leave its children behind."""
@@ -125,6 +126,11 @@ class Standalone:
         body = {"logical_date": None, "conf": dict(conf or {})}
         answer = self._answer("POST", f"dags/{dag_id}/dagRuns", json=body)
         return Run(self, dag_id, answer["dag_run_id"])
+
+    def runs(self, dag_id: str) -> list[Run]:
+        """Return the runs of a DAG, whoever started them, in their order."""
+        found = self.get(f"dags/{dag_id}/dagRuns", params={"order_by": "run_after"})["dag_runs"]
+        return [Run(self, dag_id, run["dag_run_id"]) for run in found]
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name}
@@ -158,7 +164,7 @@ class Standalone:
         return True if all(health[part]["status"] == "healthy" for part in parts) else None
 
     def _parsed(self, dag_id: str) -> bool | None:
-        answer = self._session.get(f"http://127.0.0.1:{self.port}/api/v2/dags/{dag_id}", timeout=30)
+        answer = self._session.get(f"http://127.0.0.1:{self.port}/api/v2/dags/{dag_id}", timeout=ANSWER_SECONDS)
         return True if answer.status_code == 200 else None
 
     def _import_errors(self) -> list[str]:
@@ -167,7 +173,7 @@ class Standalone:
     def _answer(self, method: str, path: str, **options: Any) -> Any:
         url = f"http://127.0.0.1:{self.port}/api/v2/{path}"
         for _ in range(5):
-            answer = self._session.request(method, url, timeout=30, **options)
+            answer = self._session.request(method, url, timeout=ANSWER_SECONDS, **options)
             if answer.status_code < 500:  # SQLite has one writer at a time, and Airflow says 500 to whoever comes late
                 break
             time.sleep(1)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.documents import FIRST, found_in
 from tests.exports import event, export
-from tests.standalone.harness import until
+from tests.standalone.harness import TASK_SECONDS, until
 
 if TYPE_CHECKING:
     from tests.standalone.conftest import RunningSandbox
@@ -26,7 +26,7 @@ def test_a_visit_that_is_not_there_yet_is_waited_for_in_the_triggerer(
     def asked() -> bool | None:
         return any("SE_BASELINE" in request["path"] for request in openclinica.show("requests")) or None
 
-    until(120, asked, "the triggerer to ask")
+    until(TASK_SECONDS, asked, "the triggerer to ask")
     run.wait_until_deferred("begun")
     openclinica.plan(
         "faults",

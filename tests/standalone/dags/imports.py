@@ -18,5 +18,5 @@ for mode in ("waiting", "deferrable"):
             study_oid="S_JUNO",
             deferrable=mode == "deferrable",
             poll_interval=0.5,
-            timeout=timedelta(minutes=3),
+            timeout=timedelta(minutes=10),
         )

@@ -17,5 +17,5 @@ with DAG("visit_begun", schedule=None):
         status="data entry started",
         deferrable=True,
         poke_interval=0.5,
-        timeout=180,
+        timeout=600,
     )

@@ -1,0 +1,220 @@
+"""Read the tables that are published in a folder: what they are, which participants they hold, what a row's key is.
+
+    read_tables(files, folder)            what ``_manifest.json`` says
+    local_copy(files, table, folder)      a table's Parquet on this machine, its digest compared
+    keys_of(table)                        the columns that say which row of the study a row is
+    numbered(relation, table, columns)    SQL for DuckDB: the rows, with the column ``_ordinal`` behind them
+    repeats(relation, table)              SQL for DuckDB: whether any keys come twice, so that this needs a look at all
+
+The same keys may come twice in a table, once removed and once not. So a row is identified by its keys and by its
+``_ordinal`` among those of the same keys: 1 nearly everywhere; among several it counts those first that are neither
+removed nor archived, then goes by the other columns. The number depends on nothing but the rows themselves.
+
+The participant's ID and the form's version are no keys: both can be changed, and the row is the same one afterwards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_openclinica.engine.increments import Covers
+from airflow_provider_openclinica.engine.tables import WIDE, table_columns
+from airflow_provider_openclinica.engine.tableset import CHUNK, MANIFEST, OURS, WRITTEN_AS
+from airflow_provider_openclinica.errors import FileError, FileUnavailableError
+from airflow_provider_openclinica.odm.itemcolumns import OF_GROUP
+from airflow_provider_openclinica.odm.reader import KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from airflow_provider_openclinica.engine.files import Files
+
+ORDINAL = "_ordinal"
+PARTICIPANTS = "participants"
+WIDE_PREFIX = "item_group="
+DIGEST = re.compile(r"[0-9a-f]{64}")
+
+#: What tells rows apart that are about the same thing, as far as the table has such.
+OWN_KEYS = {"queries": ("query_id", "note_id"), "audit": ("audit_id",), "codebook": ("choice_number",)}
+NO_KEYS = frozenset({"participant_id"})
+FLAGS = ("removed", "archived")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedTable:
+    """A table of a set.
+
+    :param name: as in docs/tables.md: ``items``, ``item_group=IG_X``.
+    :param uri: of its only part.
+    """
+
+    name: str
+    uri: str
+    rows: int
+    sha256: str
+    columns: tuple[str, ...]
+
+    @property
+    def is_wide(self) -> bool:
+        """It is that of an item group."""
+        return self.name.startswith(WIDE_PREFIX)
+
+    @property
+    def family(self) -> str:
+        """What it is called where tables are chosen: its name, or ``wide`` for that of any item group."""
+        return WIDE if self.is_wide else self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedTables:
+    """A set of tables.
+
+    :param folder: ends in ``/``.
+    :param study_oid: of the study that was pulled; None where files were read and none was named.
+    :param covers: None where nobody knows: the tables were made of plain files, or nobody was found.
+    :param sha256: of the manifest, which has that of each table: two sets of the same digest are the same.
+    """
+
+    folder: str
+    format: str
+    study_oid: str | None
+    covers: Covers | None
+    sha256: str
+    tables: tuple[PublishedTable, ...]
+
+    def table(self, name: str) -> PublishedTable | None:
+        """Return the table of a name; None if the set has none."""
+        return next((table for table in self.tables if table.name == name), None)
+
+
+def read_tables(files: Files, folder: str) -> PublishedTables:
+    """Return the tables that are published in a folder.
+
+    :param folder: with or without ``/`` behind it.
+    :raises FileUnavailableError: there are none, or they cannot be read.
+    :raises FileError: the manifest is one of something else; or the tables are not in Parquet, and no other format
+        says of which type a column is.
+    """
+    folder = f"{folder.rstrip('/')}/"
+    try:
+        with files.open(folder + MANIFEST) as file:
+            stored = file.read()
+    except FileUnavailableError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise FileUnavailableError(
+                f"There are no tables in {folder}", next_step="Let OpenClinicaToTablesOperator make them before."
+            ) from error
+        raise
+    try:
+        found = _tables_in(folder, stored)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise FileError(
+            f"{folder}{MANIFEST} is no manifest of tables",
+            next_step="Name the folder that has the tables, and no other.",
+        ) from None
+    if found.format != "parquet":
+        raise FileError(
+            f"The tables in {folder} are in the format {found.format}",
+            next_step="Make them with format='parquet': in no other format is it known of which type a column is.",
+        )
+    return found
+
+
+def _tables_in(folder: str, stored: bytes) -> PublishedTables:
+    kept = json.loads(stored)
+    if kept["written_as"] != WRITTEN_AS:
+        raise ValueError("a manifest of another form")
+    covers = kept.get("covers")
+    return PublishedTables(
+        folder=folder,
+        format=str(kept["format"]),
+        study_oid=kept.get("study_oid"),
+        covers=None if covers is None else Covers.from_json(covers),
+        sha256=hashlib.sha256(stored).hexdigest(),
+        tables=tuple(_table(folder, entry) for entry in kept["tables"]),
+    )
+
+
+def _table(folder: str, entry: Mapping[str, Any]) -> PublishedTable:
+    if not OURS.fullmatch(entry["file"]) or not DIGEST.fullmatch(entry["sha256"]):
+        raise ValueError("not a name of ours")
+    return PublishedTable(
+        name=str(entry["table"]),
+        uri=folder + entry["file"],
+        rows=int(entry["rows"]),
+        sha256=entry["sha256"],
+        columns=tuple(map(str, entry["columns"])),
+    )
+
+
+def local_copy(files: Files, table: PublishedTable, folder: Path) -> Path:
+    """Copy a table to this machine, and return its file.
+
+    :param folder: on this machine; the file's name in it comes from its digest.
+    :raises FileUnavailableError: it cannot be read, or is another one by now: tables were published meanwhile.
+    """
+    path, digest = folder / f"{table.sha256[:16]}.parquet", hashlib.sha256()
+    with files.open(table.uri) as source, path.open("wb") as target:
+        while chunk := source.read(CHUNK):
+            digest.update(chunk)
+            target.write(chunk)
+    if digest.hexdigest() != table.sha256:
+        path.unlink()
+        raise FileUnavailableError(
+            f"{table.uri} is not what the manifest names",
+            next_step="A retry helps where tables were just being published; else make them anew.",
+        )
+    return path
+
+
+def keys_of(table: str) -> tuple[str, ...]:
+    """Return the columns that say which row of the study a row of this table is; ``numbered`` adds one.
+
+    Those of ``queries`` and ``audit`` that an export gives as identifiers may be null; compare them null-safe.
+    """
+    columns = OF_GROUP if table.startswith(WIDE_PREFIX) else [column.name for column in table_columns(table)]
+    own = OWN_KEYS.get(table, ())
+    return tuple(name for name in columns if name in own or (name in KEYS and name not in NO_KEYS))
+
+
+def numbered(relation: str, table: str, columns: Sequence[str]) -> str:
+    """Return a query for DuckDB: all rows of a relation, with ``_ordinal`` behind its columns.
+
+    Only rows whose keys come more than once are sorted, so this needs little memory however long the table is.
+
+    :param relation: a name, or a call such as ``read_parquet('…')``, as SQL.
+    :param columns: those that the relation has, in their order.
+    """
+    keys = keys_of(table)
+    key_list, all_columns = _listed(keys), _listed(columns)
+    order = [name for name in FLAGS if name in columns]
+    order += [name for name in columns if name not in (*keys, *FLAGS)]
+    within = f"PARTITION BY {key_list} ORDER BY {', '.join(f'{_quoted(name)} NULLS FIRST' for name in order)}"
+    return f"""
+        WITH hashed AS (SELECT {all_columns}, hash({key_list}) AS "_hash" FROM {relation}),
+        several AS (SELECT "_hash" FROM hashed GROUP BY "_hash" HAVING count(*) > 1)
+        SELECT {all_columns}, 1::BIGINT AS "{ORDINAL}" FROM hashed ANTI JOIN several USING ("_hash")
+        UNION ALL
+        SELECT {all_columns}, row_number() OVER ({within}) FROM hashed SEMI JOIN several USING ("_hash")
+    """  # noqa: S608 - names of columns, quoted
+
+
+def repeats(relation: str, table: str) -> str:
+    """Return a query for DuckDB that gives true where keys may come more than once, else false: then all are 1.
+
+    :param relation: a name, or a call, as SQL.
+    """
+    return f"SELECT count(*) > count(DISTINCT hash({_listed(keys_of(table))})) FROM {relation}"  # noqa: S608 - quoted
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(_quoted, names))
+
+
+def _quoted(name: str) -> str:
+    return '"{}"'.format(name.replace('"', '""'))

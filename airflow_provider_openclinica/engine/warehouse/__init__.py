@@ -1,0 +1,1 @@
+"""Published tables into a SQL database: over a DB-API connection, without Airflow."""
