@@ -11,7 +11,7 @@ now, some at a time, rows that are the same on both sides are put aside by their
 memory depends neither on the size of the study nor on how much has changed, and few rows are ever joined. A table of
 many columns needs more of it, whatever its length.
 
-Rows belong together by their keys; where several have the same ones (``tablereader``), by their order among them.
+Rows belong together by their keys; where several have the same ones (``rowkeys``), by their order among them.
 """
 
 from __future__ import annotations
@@ -19,15 +19,10 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_openclinica.engine.tablefiles import Column
-from airflow_provider_openclinica.engine.tablereader import (
-    ORDINAL,
-    OWN_KEYS,
-    PARTICIPANTS,
-    keys_of,
-    local_copy,
-    numbered,
-)
+from airflow_provider_openclinica.engine.columns import Column
+from airflow_provider_openclinica.engine.increments import told_selection
+from airflow_provider_openclinica.engine.rowkeys import ORDINAL, OWN_KEYS, keys_of, numbered
+from airflow_provider_openclinica.engine.tablereader import PARTICIPANTS, local_copy
 from airflow_provider_openclinica.engine.tables import WIDE
 from airflow_provider_openclinica.errors import ConfigurationError, FileError, WaitInterruptedError
 from airflow_provider_openclinica.odm.flattener import DATES
@@ -95,6 +90,12 @@ def _check_comparable(before: PublishedTables | None, after: PublishedTables) ->
         raise FileError(
             f"The tables before are of {before.study_oid}, those after of {after.study_oid}",
             next_step="Compare tables of the same study.",
+        )
+    if before.covers and after.covers and before.covers.selection != after.covers.selection:
+        raise FileError(
+            f"The tables before hold {told_selection(before.covers.selection)}, "
+            f"those after {told_selection(after.covers.selection)}",
+            next_step="Compare tables of pulls that asked for the same.",
         )
     if before.covers and before.covers.participants == "changed":
         raise FileError(

@@ -1,7 +1,7 @@
 """CDISC Dataset-JSON 1.1, and its NDJSON form: a dataset a table, with what its columns mean before the rows.
 
     RowsFile(path, columns, format)        the rows, batch by batch, into a file of this machine
-    framed(table, format, told)            what has to stand before and behind them: a Frame
+    framed(table, keys, format, told)      what has to stand before and behind them: a Frame
 
 The header says how many rows follow, so it is made when all are written, and joined with them as they are published.
 It begins with the moment of its making, all else in it depends on the data alone: ``Frame.head_of("")`` is the same for
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from airflow_provider_openclinica.engine.tablefiles import Batch, Column
-    from airflow_provider_openclinica.engine.tables import Built
+    from airflow_provider_openclinica.engine.columns import Batch, Built, Column
 
 #: Format -> how its files are called.
 SUFFIXES = {"dataset-json": "json", "ndjson": "ndjson"}
@@ -101,13 +100,12 @@ class Frame:
         return b"\n]}\n"
 
 
-def framed(table: Built, format: str, told: Mapping[str, Any]) -> Frame:  # noqa: A002 - as everywhere
+def framed(table: Built, keys: Sequence[str], format: str, told: Mapping[str, Any]) -> Frame:  # noqa: A002 - as everywhere
     """Return what goes around the rows of a table whose file is complete.
 
+    :param keys: the columns that say which row is which, in their order.
     :param told: ``study_oid`` and ``metadata_version_oid`` are taken from it, where they are there.
     """
-    from airflow_provider_openclinica.engine.tablereader import keys_of  # which reads what is published with this
-
     name = table.oid or table.name
     header = {
         "datasetJSONVersion": VERSION,
@@ -118,7 +116,7 @@ def framed(table: Built, format: str, told: Mapping[str, Any]) -> Frame:  # noqa
         "records": table.rows,
         "name": name,
         "label": table.label or table.oid or _in_words(name),
-        "columns": _columns(name, table.columns, keys_of(table.name)),
+        "columns": _columns(name, table.columns, keys),
     }
     return Frame({word: value for word, value in header.items() if value not in (None, "")}, format == "ndjson")
 

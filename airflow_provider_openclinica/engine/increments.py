@@ -36,15 +36,18 @@ class Covers:
 
     :param until: what changed up to here is in it, by the server's clock.
     :param since: only participants who changed since then are in it, each of them whole; None: all are.
+    :param selection: what of each participant is in it, as ``Request.selected`` says it; empty: what a pull brings
+        that asks for nothing special.
     """
 
     until: datetime
     since: datetime | None = None
+    selection: str = ""
 
     @classmethod
-    def up_to(cls, moment: datetime, since: datetime | None) -> Covers:
+    def up_to(cls, moment: datetime, since: datetime | None, selection: str = "") -> Covers:
         """Return it as it will be read back: in milliseconds, as servers give dates."""
-        return cls(until=_moment(_written(moment)), since=since and _moment(_written(since)))
+        return cls(until=_moment(_written(moment)), since=since and _moment(_written(since)), selection=selection)
 
     @property
     def participants(self) -> str:
@@ -57,6 +60,7 @@ class Covers:
             "participants": self.participants,
             "since": _written(self.since),
             "until": _written(self.until),
+            "selection": self.selection or None,
         }
 
     @classmethod
@@ -65,10 +69,16 @@ class Covers:
 
         :raises ValueError: it is something else.
         """
-        covers = cls(until=_moment(kept["until"]), since=_moment_or_none(kept["since"]))
+        selection = kept.get("selection") or ""
+        covers = cls(until=_moment(kept["until"]), since=_moment_or_none(kept["since"]), selection=selection)
         if kept["participants"] != covers.participants:
             raise ValueError("since and participants do not go together")
         return covers
+
+
+def told_selection(selection: str) -> str:
+    """Say what of each participant there is."""
+    return f"what {selection} selects" if selection else "all but what is archived"
 
 
 class Marks(Protocol):

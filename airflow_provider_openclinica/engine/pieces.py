@@ -97,6 +97,16 @@ class Request:
         """What stays of the events and forms that come."""
         return Selection.of(self.event, self.form, archived=self.show_archived)
 
+    @property
+    def selected(self) -> str:
+        """What of each participant is wanted, in words that are the same for the same; empty for the usual."""
+        said = [
+            f"{name}={','.join(sorted(set(oids.split(','))))}"
+            for name, oids in (("event", self.event), ("form", self.form))
+            if oids != EVERYTHING
+        ]
+        return "; ".join([*said, "show_archived"] if self.show_archived else said)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:

@@ -196,7 +196,9 @@ class _Pull:
         return None if self._request.is_of_one or not (self._since or is_of_somebody) else self._covers()
 
     def _covers(self) -> Covers:
-        return self._progress.covers or Covers.up_to(self._client.server_time(self._began), self._since)
+        return self._progress.covers or Covers.up_to(
+            self._client.server_time(self._began), self._since, self._request.selected
+        )
 
     def _refuse_empty(self) -> None:
         """Raise if there was nothing to ask for. A piece without data has failed by itself."""

@@ -9,53 +9,21 @@ becomes a row group of its own. What stands around the rows of Dataset-JSON come
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openclinica.engine.datasetjson import SUFFIXES, RowsFile
 from airflow_provider_openclinica.errors import ConfigurationError
 from airflow_provider_openclinica.odm.itemcolumns import Runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
-    Batch = Mapping[str, list[Any] | Runs]
+    from airflow_provider_openclinica.engine.columns import Batch, Column, TableFile
 
 FORMATS = ("parquet", "csv", *SUFFIXES)
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a table.
-
-    :param kind: ``str``, ``bool``, ``int``, ``float``, ``date`` or ``datetime``.
-    :param nullable: it may hold None.
-    :param in_runs: its values come as ``Runs``.
-    :param label: what people call it, where the study's metadata say so.
-    :param item_oid: of the item that it holds.
-    :param length: how many characters the metadata allow.
-    """
-
-    name: str
-    kind: type
-    nullable: bool = True
-    in_runs: bool = False
-    label: str = ""
-    item_oid: str = ""
-    length: int | None = None
-
-
-class TableFile(Protocol):
-    """A file that a table is written to."""
-
-    def write(self, batch: Batch) -> None:
-        """Write some rows, given as their columns."""
-
-    def close(self) -> None:
-        """End the file."""
 
 
 def writer_of(format: str) -> Callable[[Path, list[Column]], TableFile]:  # noqa: A002 - the word that everybody has

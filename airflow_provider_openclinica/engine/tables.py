@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow_provider_openclinica.engine.columns import Built, Column
 from airflow_provider_openclinica.engine.openfiles import make_room_for
-from airflow_provider_openclinica.engine.tablefiles import Column, writer_of
+from airflow_provider_openclinica.engine.tablefiles import writer_of
 from airflow_provider_openclinica.engine.wide import WideTable, table_names
 from airflow_provider_openclinica.errors import ConfigurationError, WaitInterruptedError
 from airflow_provider_openclinica.odm.flattener import COLUMNS, NEVER_NONE, tidy
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from airflow_provider_openclinica.engine.tablefiles import Batch, TableFile
+    from airflow_provider_openclinica.engine.columns import Batch
     from airflow_provider_openclinica.odm.design import ItemGroupDefinition, StudyMetadata
     from airflow_provider_openclinica.odm.subjects import Source
 
@@ -76,22 +76,6 @@ def check_wanted(wanted: object) -> frozenset[str]:
             f"There is no table {', '.join(sorted(unknown))}", next_step=f"Choose among {', '.join(TABLES)}."
         )
     return frozenset(wanted)
-
-
-@dataclass(slots=True)
-class Built:
-    """A table that is being written, or is complete when ``Tables`` is closed.
-
-    :param oid: of the item group that a wide table is of, and its name in ``label``; empty for the others.
-    """
-
-    name: str
-    path: Path
-    columns: list[Column]
-    file: TableFile = field(repr=False)
-    rows: int = 0
-    oid: str = ""
-    label: str = ""
 
 
 class Tables:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from airflow_provider_openclinica.engine.datasetjson import SUFFIXES, Frame, framed, now
 from airflow_provider_openclinica.engine.pullset import read_manifest
+from airflow_provider_openclinica.engine.rowkeys import keys_of
 from airflow_provider_openclinica.errors import (
     ConfigurationError,
     FileError,
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from airflow_provider_openclinica.engine.columns import Built
     from airflow_provider_openclinica.engine.files import PrivateFiles
     from airflow_provider_openclinica.engine.increments import Covers
-    from airflow_provider_openclinica.engine.tables import Built
     from airflow_provider_openclinica.odm.design import StudyMetadata
 
 MANIFEST = "_manifest.json"
@@ -202,7 +203,7 @@ def _part(table: Built, format: str, told: Mapping[str, Any], before: Mapping[st
 
     :param before: those of the manifest before, and when they were made.
     """
-    part = _Part(table, framed(table, format, told) if format in SUFFIXES else None, {})
+    part = _Part(table, framed(table, keys_of(table.name), format, told) if format in SUFFIXES else None, {})
     digest, size = part.measured()
     name = f"{table.name}/part-{digest[:16]}.{SUFFIXES.get(format, format)}"
     part.entry = {

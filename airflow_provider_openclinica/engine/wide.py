@@ -17,7 +17,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow_provider_openclinica.engine.tablefiles import Column
+from airflow_provider_openclinica.engine.columns import Column
 from airflow_provider_openclinica.odm.itemcolumns import OF_GROUP
 from airflow_provider_openclinica.odm.values import moment
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_openclinica.engine.changes import COLUMNS, Comparison, chosen, total
+from airflow_provider_openclinica.engine.columns import Built
 from airflow_provider_openclinica.engine.tablefiles import writer_of
 from airflow_provider_openclinica.engine.tablereader import read_tables
-from airflow_provider_openclinica.engine.tables import Built, check_wanted
+from airflow_provider_openclinica.engine.tables import check_wanted
 from airflow_provider_openclinica.engine.tableset import publish
 from airflow_provider_openclinica.errors import ConfigurationError, FileUnavailableError
 from airflow_provider_openclinica.hooks.storage import ObjectStorage

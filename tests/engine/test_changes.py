@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_openclinica.engine import changes as engine
 from airflow_provider_openclinica.engine.changes import COLUMNS, Comparison, chosen, total
-from airflow_provider_openclinica.engine.tablefiles import Column
-from airflow_provider_openclinica.engine.tablereader import keys_of, read_tables
+from airflow_provider_openclinica.engine.columns import Column
+from airflow_provider_openclinica.engine.rowkeys import keys_of
+from airflow_provider_openclinica.engine.tablereader import read_tables
 from airflow_provider_openclinica.errors import FileError, FileUnavailableError, WaitInterruptedError
 from tests.warehouse import sets
 from tests.warehouse.sets import LocalFiles, at, full, item, participant, publish, weight

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft201909Validator
 
 from airflow_provider_openclinica.engine import datasetjson, tableset
+from airflow_provider_openclinica.engine.columns import Built, Column
 from airflow_provider_openclinica.engine.datasetjson import DATA_TYPES, SUFFIXES, RowsFile, framed
-from airflow_provider_openclinica.engine.tablefiles import Column
-from airflow_provider_openclinica.engine.tablereader import keys_of
-from airflow_provider_openclinica.engine.tables import Built, Tables
+from airflow_provider_openclinica.engine.rowkeys import keys_of
+from airflow_provider_openclinica.engine.tables import Tables
 from airflow_provider_openclinica.engine.tableset import publish
 from airflow_provider_openclinica.errors import WaitInterruptedError
 from airflow_provider_openclinica.hooks.storage import ObjectStorage
@@ -167,18 +167,20 @@ def test_oids_of_a_datasets_columns_are_unique(tmp_path: Path) -> None:
 
 def test_a_planned_length_is_told_of_text_only(tmp_path: Path) -> None:
     columns = [Column("a", str, length=40), Column("b", str)]
-    frame = framed(Built("item_group=T", tmp_path, columns, RowsFile(tmp_path / "t", columns, "ndjson")), "ndjson", {})
+    frame = framed(
+        Built("item_group=T", tmp_path, columns, RowsFile(tmp_path / "t", columns, "ndjson")), (), "ndjson", {}
+    )
     assert [column.get("length") for column in frame.header["columns"]] == [40, None]
 
 
 def test_an_item_group_without_a_name_is_labelled_by_its_oid(tmp_path: Path) -> None:
     built = Built("item_group=IG_X", tmp_path, [], RowsFile(tmp_path / "t", [], "ndjson"), oid="IG_X")
-    assert framed(built, "ndjson", {}).header["label"] == "IG_X"
+    assert framed(built, (), "ndjson", {}).header["label"] == "IG_X"
 
 
 def test_what_nobody_told_is_left_out(tmp_path: Path) -> None:
     built = Built("item_group=T", tmp_path, [], RowsFile(tmp_path / "t", [], "ndjson"))
-    assert not {"studyOID", "metaDataVersionOID"} & framed(built, "ndjson", {"study_oid": None}).header.keys()
+    assert not {"studyOID", "metaDataVersionOID"} & framed(built, (), "ndjson", {"study_oid": None}).header.keys()
 
 
 # What is in it

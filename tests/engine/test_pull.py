@@ -220,6 +220,19 @@ def test_a_time_out_of_the_task_does_not_wait_for_a_silent_server(
     end_of_workers()
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({}, ""),
+        ({"include_audits": True, "format": "json"}, ""),
+        ({"event": "SE_B,SE_A", "show_archived": True}, "event=SE_A,SE_B; show_archived"),
+        ({"form": "F_LABS"}, "form=F_LABS"),
+    ],
+)
+def test_what_is_selected_is_said_in_words_that_are_the_same_for_the_same(asked: dict[str, Any], said: str) -> None:
+    assert Request(study_oid="S_JUNO", **asked).selected == said
+
+
 def test_a_request_does_not_show_who_is_asked_for() -> None:
     request = Request(study_oid="S_JUNO", participant="BOS-001")
     assert "BOS" not in f"{request!r} {request.whole!r}"

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_openclinica.engine import tables
-from airflow_provider_openclinica.engine.tablefiles import Column, CsvFile, writer_of
+from airflow_provider_openclinica.engine.columns import Column
+from airflow_provider_openclinica.engine.tablefiles import CsvFile, writer_of
 from airflow_provider_openclinica.engine.tables import TABLES, WIDE, Tables, check_wanted, table_columns
 from airflow_provider_openclinica.errors import ConfigurationError, FileError
 from airflow_provider_openclinica.odm.flattener import COLUMNS, flatten

@@ -19,7 +19,7 @@ from airflow_provider_openclinica.errors import (
 )
 from airflow_provider_openclinica.operators.changes import OpenClinicaChangesOperator
 from tests.tables import files_in, table
-from tests.warehouse.sets import item, participant, publish
+from tests.warehouse.sets import at, full, item, participant, publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,6 +128,15 @@ def test_a_task_that_is_killed_while_it_publishes_changes_nothing(
     with pytest.raises(WaitInterruptedError):
         task.run(operator)
     assert not (tmp_path / "output" / "_manifest.json").exists()
+
+
+def test_sets_of_different_selections_are_not_compared(
+    task: Task, comparing: Callable[..., OpenClinicaChangesOperator], tmp_path: Path
+) -> None:
+    publish(tmp_path / "before", BEFORE, full(at(1)))
+    publish(tmp_path / "after", AFTER, full(at(2)) | {"selection": "form=F_LABS"})
+    with pytest.raises(AirflowFailException, match="those after what form=F_LABS selects"):
+        task.run(comparing())
 
 
 def test_without_tables_before_the_task_fails(

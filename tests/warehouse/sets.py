@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from airflow_provider_openclinica.engine.tablefiles import Column, ParquetFile
+from airflow_provider_openclinica.engine.columns import Column
+from airflow_provider_openclinica.engine.tablefiles import ParquetFile
 from airflow_provider_openclinica.engine.tables import table_columns
 from airflow_provider_openclinica.engine.wide import KEYS
 from airflow_provider_openclinica.errors import FileUnavailableError

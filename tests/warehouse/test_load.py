@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_openclinica.engine.tablefiles import Column
+from airflow_provider_openclinica.engine.columns import Column
 from airflow_provider_openclinica.engine.warehouse.load import Counts
 from tests.warehouse.sets import at, changes, full, item, participant, publish, values, weight
 

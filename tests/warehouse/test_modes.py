@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_openclinica.engine.tablefiles import Column
+from airflow_provider_openclinica.engine.columns import Column
 from airflow_provider_openclinica.engine.warehouse.load import Counts, How
 from airflow_provider_openclinica.errors import ConfigurationError, FileError, FileUnavailableError
 from tests.warehouse.sets import at, changes, full, item, participant, publish, values, weight
@@ -29,6 +29,15 @@ TWO = {"participants": [participant("A")], "items": [item("A", "I_1", "2")]}
         pytest.param(full(at(5)), changes(at(3), at(4)), "These tables are of 2026-03-01T04", id="older-changes"),
         pytest.param(full(at(5)), None, "nobody knows of when", id="plain-files-behind-a-pull"),
         pytest.param(None, changes(at(1), at(2)), "was never loaded whole", id="changes-behind-plain-files"),
+        pytest.param(
+            full(at(5)),
+            full(at(6)) | {"selection": "form=F_LABS"},
+            "holds all but what is archived, and this set what form=F_LABS selects",
+            id="other-forms",
+        ),
+        pytest.param(
+            full(at(5)) | {"selection": "show_archived"}, changes(at(5), at(6)), "show_archived", id="archived-no-more"
+        ),
     ],
 )
 def test_a_set_that_does_not_follow_is_refused(
@@ -40,6 +49,19 @@ def test_a_set_that_does_not_follow_is_refused(
         warehouse.load(publish(tmp_path / "2", TWO, then))
 
     assert reason in str(caught.value)
+    assert values(warehouse.rows("items")) == values(ONE["items"])
+
+
+@pytest.mark.parametrize("warehouse", ["sqlite"], indirect=True)
+def test_sets_of_the_same_selection_follow_each_other_and_another_may_take_their_place(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    labs = {"selection": "form=F_LABS"}
+    warehouse.load(publish(tmp_path / "1", ONE, full(at(1)) | labs))
+    warehouse.load(publish(tmp_path / "2", TWO, changes(at(1), at(2)) | labs))
+    assert values(warehouse.rows("items")) == values(TWO["items"])
+
+    warehouse.load(publish(tmp_path / "3", ONE, full(at(3))), mode="replace")
     assert values(warehouse.rows("items")) == values(ONE["items"])
 
 

@@ -11,14 +11,8 @@ import duckdb
 import pytest
 
 from airflow_provider_openclinica.engine.increments import Covers
-from airflow_provider_openclinica.engine.tablereader import (
-    ORDINAL,
-    keys_of,
-    local_copy,
-    numbered,
-    read_tables,
-    repeats,
-)
+from airflow_provider_openclinica.engine.rowkeys import ORDINAL, keys_of, numbered, repeats
+from airflow_provider_openclinica.engine.tablereader import local_copy, read_tables
 from airflow_provider_openclinica.engine.tables import TABLES, WIDE, table_columns
 from airflow_provider_openclinica.errors import FileError, FileUnavailableError
 from tests.warehouse.sets import LocalFiles, at, changes, full, item, participant, publish

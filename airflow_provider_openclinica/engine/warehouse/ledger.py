@@ -8,6 +8,7 @@ compared with it:
     a set of an earlier time               refused
     changes since a time that lies later   refused: what changed in between is in neither
     tables of another study                refused: a schema, or a prefix, holds one study
+    other events or forms than before      refused: what was not asked for is not gone
 """
 
 # ruff: noqa: S608 - names are quoted, values are parameters
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_openclinica.engine.increments import told_selection
 from airflow_provider_openclinica.engine.warehouse.names import listed, quoted
 from airflow_provider_openclinica.errors import FileError
 
@@ -36,11 +38,12 @@ COLUMNS: dict[str, type] = {
     "participants": str,
     "since": datetime,
     "until": datetime,
+    "selection": str,
     "manifest_sha256": str,
     "row_count": int,
     "loaded_at": datetime,
 }
-READ = ("load", "tables", "study_oid", "mode", "until", "manifest_sha256")
+READ = ("load", "tables", "study_oid", "mode", "until", "selection", "manifest_sha256")
 PULL_ALL = "Load the sets in the order they were pulled in, or a full one: that brings everything up to date."
 
 
@@ -50,6 +53,7 @@ class Entry:
 
     :param tables: the table's name, or ``wide``.
     :param until: the time that the table stood at then, in UTC; None where nobody knows.
+    :param selection: what of each participant it had, as ``Covers`` says it.
     """
 
     load: int
@@ -57,6 +61,7 @@ class Entry:
     study_oid: str | None
     mode: str
     until: datetime | None
+    selection: str
     sha256: str
 
 
@@ -86,8 +91,8 @@ class Ledger:
         """Return all loads, the earliest first."""
         rows = self._database.query(f'SELECT {listed(READ)} FROM {self._table} ORDER BY "load"')
         return [
-            Entry(int(load), tables, study_oid, mode, _as_moment(until), sha256)
-            for load, tables, study_oid, mode, until, sha256 in rows
+            Entry(int(load), tables, study_oid, mode, _as_moment(until), selection or "", sha256)
+            for load, tables, study_oid, mode, until, selection, sha256 in rows
         ]
 
     def add(self, load: int, rows: Mapping[str, int], mode: str, published: PublishedTables) -> None:
@@ -96,7 +101,9 @@ class Ledger:
         :param rows: how many rows of the set went to each table.
         """
         covers, insert = published.covers, self._database.insert(self._table, COLUMNS)
-        covered = [covers.participants, _stored(covers.since), _stored(covers.until)] if covers else [None] * 3
+        covered: list[str | None] = [None] * 4
+        if covers:
+            covered = [covers.participants, _stored(covers.since), _stored(covers.until), covers.selection]
         now = _stored(datetime.now(UTC))
         for tables, count in rows.items():
             values = [load, tables, published.study_oid, mode, *covered, published.sha256, count, now]
@@ -124,6 +131,7 @@ def still_to_load(
     wanted = frozenset(tables) - loaded
     for name in sorted(wanted):
         _check_mode(name, last.get(name), mode)
+        _check_selection(name, last.get(name), published.covers, mode)
         _check_time(name, last.get(name), published.covers, mode)
     return wanted
 
@@ -135,6 +143,18 @@ def _check_mode(table: str, last: Entry | None, mode: str) -> None:
         raise FileError(
             f"The table {table} was loaded with mode='{last.mode}' so far, which does not go with mode='{mode}'",
             next_step=f"Use a schema or a table_prefix of its own for each of them{once}.",
+        )
+
+
+def _check_selection(table: str, last: Entry | None, covers: Covers | None, mode: str) -> None:
+    """See that what a set was not asked for is not taken for gone."""
+    if table == "codebook" or mode == "replace" or last is None or last.until is None or covers is None:
+        return
+    if last.selection != covers.selection:
+        raise FileError(
+            f"The table {table} holds {told_selection(last.selection)}, "
+            f"and this set {told_selection(covers.selection)}",
+            next_step="Use a schema or a table_prefix for each, or load a full set once with mode='replace'.",
         )
 
 

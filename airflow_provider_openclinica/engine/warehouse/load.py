@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from airflow_provider_openclinica.engine.tablereader import PARTICIPANTS, keys_of, local_copy
+from airflow_provider_openclinica.engine.rowkeys import keys_of
+from airflow_provider_openclinica.engine.tablereader import PARTICIPANTS, local_copy
 from airflow_provider_openclinica.engine.tables import TABLES
 from airflow_provider_openclinica.engine.warehouse.databases import plain_errors
 from airflow_provider_openclinica.engine.warehouse.ledger import Ledger, still_to_load

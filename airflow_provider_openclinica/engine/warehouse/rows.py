@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_openclinica.engine.tablefiles import Column
-from airflow_provider_openclinica.engine.tablereader import ORDINAL, keys_of, numbered, repeats
+from airflow_provider_openclinica.engine.columns import Column
+from airflow_provider_openclinica.engine.rowkeys import ORDINAL, keys_of, numbered, repeats
 from airflow_provider_openclinica.engine.warehouse.names import listed, quoted
 from airflow_provider_openclinica.errors import ConfigurationError
 

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from airflow_provider_openclinica.engine.tablereader import ORDINAL
+from airflow_provider_openclinica.engine.rowkeys import ORDINAL
 from airflow_provider_openclinica.engine.warehouse.names import column_names, quoted
 from airflow_provider_openclinica.engine.warehouse.rows import DUCKDB_TYPES, KEY, ROW, digest_as_text
 from airflow_provider_openclinica.errors import ConfigurationError, FileError
@@ -21,7 +21,7 @@ from airflow_provider_openclinica.errors import ConfigurationError, FileError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow_provider_openclinica.engine.tablefiles import Column
+    from airflow_provider_openclinica.engine.columns import Column
     from airflow_provider_openclinica.engine.warehouse.databases import Database
     from airflow_provider_openclinica.engine.warehouse.rows import Rows
 
