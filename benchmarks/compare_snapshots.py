@@ -22,7 +22,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from benchmarks.generate_odm import generate
+from benchmarks.generate_odm import items_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,17 +56,10 @@ def make_snapshots(folder: Path, megabytes: float) -> int:
     """Publish the snapshots as OpenClinicaToTablesOperator does; return how many items the first one has."""
     import duckdb
 
-    from airflow_provider_openclinica.engine.tables import Tables
     from airflow_provider_openclinica.engine.tableset import publish
     from airflow_provider_openclinica.hooks.storage import ObjectStorage
 
-    export = folder / "export.xml"
-    generate(export, megabytes, export=True)
-    (folder / "made").mkdir()
-    with Tables(folder / "made", "parquet", wanted=["items"]) as made:
-        made.add(export)
-    export.unlink()
-    (built,) = made.built
+    built = items_table(folder, megabytes)
     items, source = built.rows, built.path.rename(folder / "source.parquet")
     queries = SNAPSHOTS | {f"large-{name}": LARGE.format(SNAPSHOTS[name], TIMES) for name in ("before", "night")}
     with closing(duckdb.connect()) as connection:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow_provider_openclinica.engine.columns import Built
+
 HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <ODM xmlns="http://www.cdisc.org/ns/odm/v1.3" xmlns:OpenClinica="http://www.openclinica.org/ns/odm_ext_v130/v3.1"
   ODMVersion="1.3" FileOID="BENCH" FileType="Snapshot" CreationDateTime="2026-01-05T08:00:00">
@@ -90,6 +92,20 @@ def generate(path: Path, megabytes: float, *, export: bool = False) -> None:
             number += 1
             file.writelines((exported if export else participant)(number, dice))
         file.write(TAIL)
+
+
+def items_table(folder: Path, megabytes: float) -> Built:
+    """Return the table of items of an export of that size, as Parquet in ``folder/made``."""
+    from airflow_provider_openclinica.engine.tables import Tables
+
+    export = folder / "export.xml"
+    generate(export, megabytes, export=True)
+    (folder / "made").mkdir()
+    with Tables(folder / "made", "parquet", wanted=["items"]) as made:
+        made.add(export)
+    export.unlink()
+    (built,) = made.built
+    return built
 
 
 if __name__ == "__main__":

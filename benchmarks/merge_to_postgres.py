@@ -21,7 +21,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from benchmarks.generate_odm import generate
+from benchmarks.generate_odm import items_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,21 +50,14 @@ def make_sets(folder: Path, megabytes: float) -> int:
     """Make two sets of the table of items, and the first one's rows as CSV; return how many rows that are."""
     import duckdb
 
-    from airflow_provider_openclinica.engine.tables import Tables
-
-    export = folder / "export.xml"
-    generate(export, megabytes, export=True)
-    (folder / "made").mkdir()
-    with Tables(folder / "made", "parquet", wanted=["items"]) as made:
-        made.add(export)
-    export.unlink()
+    built = items_table(folder, megabytes)
     with closing(duckdb.connect()) as connection:
-        connection.execute(f"CREATE VIEW source AS SELECT * FROM read_parquet('{made.built[0].path}')")
+        connection.execute(f"CREATE VIEW source AS SELECT * FROM read_parquet('{built.path}')")
         for day, (name, query) in enumerate(VARIANTS.items(), start=1):
             _publish(connection, folder / name, query, day)
         _publish(connection, folder / "again", VARIANTS["second"], len(VARIANTS) + 1)
         connection.execute(f"COPY (SELECT *, 1, 1 FROM source) TO '{folder / 'rows.csv'}' (FORMAT csv, HEADER false)")
-    return made.built[0].rows
+    return built.rows
 
 
 def _publish(connection: Any, folder: Path, query: str, day: int) -> None:
