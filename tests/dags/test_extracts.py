@@ -26,7 +26,7 @@ def test_the_run_that_was_waited_for_is_the_one_that_is_fetched(
     account = sandbox.service.accounts.get("data_manager")
     assert account
     account.user_type = "Tech Admin"
-    made = sandbox.extract(content="Participant,Pulse\nBOS-001,7272\n", created="2026-10-26T12:00:00+00:00")
+    made = sandbox.extract(content="Participant,Pulse\nBOS-001,7272-bpm\n", created="2026-10-26T12:00:00+00:00")
     extract = {"study_oid": "S_JUNO", "extract_job_uuid": made["job_uuid"]}
     with DAG("extracts", schedule=None) as dag:
         wait = OpenClinicaExtractSensor(
@@ -43,6 +43,6 @@ def test_the_run_that_was_waited_for_is_the_one_that_is_fetched(
 
     assert states(run) == {"wait": "success", "fetch": "success"}
     assert xcoms(run, "fetch")["return_value"]["execution_uuid"] == made["execution_uuid"]
-    assert "BOS-001,7272" in (tmp_path / "extracts" / f"{made['execution_uuid']}.csv").read_text()
+    assert "BOS-001,7272-bpm" in (tmp_path / "extracts" / f"{made['execution_uuid']}.csv").read_text()
     said = task_log()
-    assert [word for word in ("BOS-001", "7272") if word in said] == []
+    assert [word for word in ("BOS-001", "7272-bpm") if word in said] == []
