@@ -28,7 +28,7 @@ class LocalFiles:
     """Files of this machine, to read."""
 
     def create(self, uri: str) -> AbstractContextManager[BinaryIO]:
-        raise NotImplementedError(uri)
+        raise AssertionError(f"what only reads has written {uri}")
 
     def open(self, uri: str) -> BinaryIO:
         try:
