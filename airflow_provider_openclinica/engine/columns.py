@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from airflow_provider_openclinica.odm.itemcolumns import Runs
+    from airflow_provider_openclinica.odm.itemcolumns import Parts, Runs
 
-    Batch = Mapping[str, list[Any] | Runs]
+    Batch = Mapping[str, list[Any] | Parts | Runs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Column:
 
     :param kind: ``str``, ``bool``, ``int``, ``float``, ``date`` or ``datetime``.
     :param nullable: it may hold None.
-    :param in_runs: its values come as ``Runs``.
+    :param repeats: its values come as ``Runs`` or ``Parts``, the same ones many times.
     :param label: what people call it, where the study's metadata say so.
     :param item_oid: of the item that it holds.
     :param length: how many characters the metadata allow.
@@ -29,7 +29,7 @@ class Column:
     name: str
     kind: type
     nullable: bool = True
-    in_runs: bool = False
+    repeats: bool = False
     label: str = ""
     item_oid: str = ""
     length: int | None = None

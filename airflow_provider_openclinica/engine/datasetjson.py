@@ -20,7 +20,7 @@ from airflow_provider_openclinica import __version__
 from airflow_provider_openclinica.odm.itemcolumns import Runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from airflow_provider_openclinica.engine.columns import Batch, Built, Column
@@ -66,7 +66,7 @@ class RowsFile:
         self._file.close()
 
 
-def _texts(values: Sequence[Any] | Runs, write: Callable[[Any], str]) -> Iterator[str]:
+def _texts(values: Iterable[Any], write: Callable[[Any], str]) -> Iterator[str]:
     """Yield values as JSON; one that comes many times in a row is written once."""
     if isinstance(values, Runs):
         texts = zip(_texts(values.values, write), values.lengths, strict=True)

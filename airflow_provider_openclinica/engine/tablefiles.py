@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openclinica.engine.datasetjson import SUFFIXES, RowsFile
 from airflow_provider_openclinica.errors import ConfigurationError
-from airflow_provider_openclinica.odm.itemcolumns import Runs
+from airflow_provider_openclinica.odm.itemcolumns import Parts, Runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,15 +119,21 @@ def _arrow_type(column: Column) -> Any:
         datetime: pa.timestamp("us"),
     }
     plain = types[column.kind]
-    return pa.dictionary(pa.int32(), plain) if column.in_runs and column.kind is str else plain
+    return pa.dictionary(pa.int32(), plain) if column.repeats and column.kind is str else plain
 
 
-def _array(values: list[Any] | Runs, kind: Any, ends_of: dict[int, Any]) -> Any:
+def _array(values: list[Any] | Parts | Runs, kind: Any, ends_of: dict[int, Any]) -> Any:
     """Make an Arrow array; runs are not taken apart, their values are numbered and the numbers repeated in C.
 
     :param ends_of: identity of a list of lengths, which columns of a batch share -> where those runs end.
     """
     pa = _pyarrow()
+    if isinstance(values, Parts):
+        parts = (
+            pa.array(part, kind.value_type).dictionary_encode() if isinstance(part, list) else part
+            for part in values.parts
+        )
+        return pa.concat_arrays(parts)
     if not isinstance(values, Runs):
         return pa.array(values, kind)
     if not values.values:

@@ -20,7 +20,7 @@ from airflow_provider_openclinica.engine.tablefiles import writer_of
 from airflow_provider_openclinica.engine.wide import WideTable, table_names
 from airflow_provider_openclinica.errors import ConfigurationError, WaitInterruptedError
 from airflow_provider_openclinica.odm.flattener import COLUMNS, NEVER_NONE, tidy
-from airflow_provider_openclinica.odm.itemcolumns import OF_GROUP, RARE, Items
+from airflow_provider_openclinica.odm.itemcolumns import OF_GROUP, Items
 from airflow_provider_openclinica.odm.metadata import CODEBOOK, codebook
 from airflow_provider_openclinica.odm.repair import Repairs
 from airflow_provider_openclinica.odm.sweep import swept
@@ -51,9 +51,8 @@ def table_columns(table: str) -> list[Column]:
     """Return the columns of a table that has the same ones in every study."""
     if table == "codebook":
         return [Column(name, kind, nullable=name not in KEYS_OF_CODEBOOK) for name, kind in CODEBOOK.items()]
-    runs = {*OF_GROUP, *RARE} if table == "items" else set()
     return [
-        Column(name, kind, nullable=_may_be_none(name, kind), in_runs=name in runs)
+        Column(name, kind, nullable=_may_be_none(name, kind), repeats=table == "items")
         for name, kind in COLUMNS[table].items()
     ]
 
@@ -137,8 +136,7 @@ class Tables:
         :raises FileError: it is no ODM 1.3, or is broken.
         """
         repairs = Repairs()
-        groups = "item_groups" in self._files
-        for rows, items in swept(source, charset=charset, repairs=repairs, item_groups=groups):
+        for rows, items in swept(source, charset=charset, repairs=repairs, tables=self._files):
             if stop and stop.is_set():
                 raise WaitInterruptedError("Stopped while tables were being made")
             for table, row in rows:

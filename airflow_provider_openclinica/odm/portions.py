@@ -1,21 +1,22 @@
-"""Parse an export in portions: some whole participants at a time, each portion a small tree of its own.
+"""Read an export in portions: some whole participants at a time.
 
-    portions(chunks)    Portion: participants, and the plain items that were taken out of them
+    portions(chunks)    Portion: participants as elements, or in columns
 
-Text is cut behind a participant's end tag, its plain items are taken out, and what the participants stand in is written
-around them again. That it parses then proves the cut right: behind an end tag in a comment, or too many of them, it
-would not. What does not parse is read as a stream, as ``subjects.py`` does, which also says what is wrong.
+Text is cut behind a participant's end tag. A portion is read by columns (``plain.py``), where Arrow is installed. If
+there is more in it than can be read so, smaller ones are tried, and what they leave is parsed, each as a small tree of
+its own, with the tags around it that participants stand in. That it parses then proves the cut right: behind an end tag
+in a comment, or too many of them, it would not. What does not parse is read as a stream, as ``subjects.py`` does, which
+also says what is wrong.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 from xml.sax.saxutils import quoteattr
 
-from airflow_provider_openclinica.odm.names import ODM, OPENCLINICA_FAMILY, PREFIX
-from airflow_provider_openclinica.odm.plainitems import PlainItems, pluck
 from airflow_provider_openclinica.odm.subjects import CLINICAL, PARSER, SUBJECT, subjects_in_xml
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
     from lxml import etree
 
-PORTION = 1 << 15  #: bytes; what fits the processor's nearer caches is read in two thirds of the time
+    from airflow_provider_openclinica.odm.plain import Plain, PlainReader
+
+PORTION = 1 << 19  #: bytes; to read fewer by columns takes longer
+SMALL = 1 << 15  #: bytes of a tree; what fits the processor's nearer caches is parsed in two thirds of the time
 LARGEST = 32 << 20  #: bytes that are held to find the end of a participant
 END = re.compile(rb"</(?:[A-Za-z_][A-Za-z0-9_.-]*:)?SubjectData>")
 LONGEST_END = 256  #: bytes; one with a longer prefix is overlooked, and costs time only
@@ -34,11 +38,13 @@ class Portion(NamedTuple):
 
     :param subjects: the StudyOID of the ClinicalData and the SubjectData element of each. An element is good until the
         next portion is asked for.
-    :param plain: items that are not in the elements, where ``plainitems.MARK`` stands.
+    :param plain: those that were read by columns instead, all of one ClinicalData.
+    :param study_oid: of that.
     """
 
     subjects: list[tuple[str, etree._Element]]
-    plain: PlainItems | None = None
+    plain: Plain | None = None
+    study_oid: str = ""
 
 
 class Piece(NamedTuple):
@@ -61,6 +67,7 @@ class _Around(NamedTuple):
 
     opening: bytes
     closing: bytes
+    study_oid: str
     namespaces: dict[str | None, str]
 
 
@@ -75,22 +82,27 @@ def portions(chunks: Iterable[bytes], size: int) -> Iterator[Portion]:
     refused: list[Piece] | None = []
     while refused is not None:
         around = yield from _streamed(itertools.chain(refused, pieces))
-        refused = (yield from _in_trees(pieces, around)) if around else None
+        refused = (yield from _in_portions(pieces, around)) if around else None
 
 
-def _pieces(chunks: Iterable[bytes], size: int) -> Iterator[Piece]:
-    """Cut a document behind participants; the last piece is what follows the last of them."""
-    held, start, lines = bytearray(), size, 0
+def _pieces(chunks: Iterable[bytes], size: int, lines: int = 0) -> Iterator[Piece]:
+    """Cut a document behind participants: behind the first, for what it stands in, then by size; last is what is left.
+
+    :param lines: that end before.
+    """
+    held, start = bytearray(), 0
     for chunk in chunks:
         held += chunk
         while (found := END.search(held, start)) or len(held) > LARGEST:
             cut = found.end() if found else len(held)
-            piece = Piece(bytes(held[:cut]), lines, found is not None)
+            yield (piece := Piece(bytes(held[:cut]), lines, found is not None))
             del held[:cut]
-            yield piece
             start, lines = size, lines + piece.text.count(b"\n")
-        start = max(size, len(held) - LONGEST_END)
-    yield Piece(bytes(held), lines, False)
+        start = max(start, len(held) - LONGEST_END)
+    ends = [found.end() for found in END.finditer(held)]
+    for text, is_whole in ((held[: ends[-1]], True), (held[ends[-1] :], False)) if ends else ((held, False),):
+        yield (piece := Piece(bytes(text), lines, is_whole))
+        lines += piece.text.count(b"\n")
 
 
 def _streamed(pieces: Iterable[Piece]) -> Generator[Portion, None, _Around | None]:
@@ -116,33 +128,50 @@ def _streamed(pieces: Iterable[Piece]) -> Generator[Portion, None, _Around | Non
     return around
 
 
-def _in_trees(pieces: Iterator[Piece], around: _Around) -> Generator[Portion, None, list[Piece] | None]:
-    """Yield participants piece by piece; return the first piece that is no tree, behind its tags, None at the end."""
+def _in_portions(pieces: Iterator[Piece], around: _Around) -> Generator[Portion, None, list[Piece] | None]:
+    """Yield participants piece by piece; return those from the first that is no tree on, behind its tags."""
     from lxml import etree
 
-    parser = etree.XMLParser(**PARSER)
-    for piece in pieces:
-        text, plain = _plucked(piece.text, around.namespaces)
+    parser, reader = etree.XMLParser(**PARSER), _plain_reader(around)
+    waiting: deque[Piece] = deque()
+    while piece := waiting.popleft() if waiting else next(pieces, None):
+        if reader and piece.is_whole and (plain := reader.read(piece.text)):
+            yield Portion([], plain, around.study_oid)
+            continue
+        if piece.is_whole and len(piece.text) > 2 * SMALL and (smaller := _smaller(piece)):
+            waiting.extendleft(reversed(smaller))
+            continue
         try:
-            root = etree.fromstring(around.opening + text + (around.closing if piece.is_whole else b""), parser)
+            root = etree.fromstring(around.opening + piece.text + (around.closing if piece.is_whole else b""), parser)
         except etree.XMLSyntaxError:
             # Lines are numbered as in the document, for the words in which that is told.
-            return [Piece(b"\n" * piece.lines + around.opening, 0, False), piece]
-        subjects = [
-            (clinical.get("StudyOID", ""), subject)
-            for clinical in root.iterchildren(CLINICAL)
-            for subject in clinical.iterchildren(SUBJECT)
-        ]
-        yield Portion(subjects, plain)
+            return [Piece(b"\n" * piece.lines + around.opening, 0, False), piece, *waiting]
+        yield Portion(
+            [
+                (clinical.get("StudyOID", ""), subject)
+                for clinical in root.iterchildren(CLINICAL)
+                for subject in clinical.iterchildren(SUBJECT)
+            ]
+        )
         if len(root) > 1:
             around = _around(root, root[-1])
+            reader = _plain_reader(around)
     return None
 
 
-def _plucked(text: bytes, namespaces: dict[str | None, str]) -> tuple[bytes, PlainItems | None]:
-    if namespaces.get(None) != ODM:
-        return text, None
-    return pluck(text, prefix_is_known=namespaces.get(PREFIX, "").startswith(OPENCLINICA_FAMILY)) or (text, None)
+def _plain_reader(around: _Around) -> PlainReader | None:
+    """Return what reads by columns; None where the extra ``tables`` is not installed."""
+    try:
+        from airflow_provider_openclinica.odm.plain import PlainReader
+    except ImportError:
+        return None
+    return PlainReader(around.namespaces)
+
+
+def _smaller(piece: Piece) -> list[Piece]:
+    """Cut a piece of whole participants into smaller ones; none if it is one."""
+    smaller = [part for part in _pieces([piece.text], SMALL, piece.lines) if part.text]
+    return smaller if len(smaller) > 1 else []
 
 
 def _around_last(subject: etree._Element) -> _Around | None:
@@ -158,11 +187,12 @@ def _around_last(subject: etree._Element) -> _Around | None:
 def _around(root: etree._Element, clinical: etree._Element) -> _Around:
     """Write the tags of the root and of ClinicalData anew, with the prefixes they declare."""
     opening, closing = "", ""
+    study_oid = clinical.get("StudyOID", "")
     for element in (root, clinical):
         local = str(element.tag).rpartition("}")[2]
         name = f"{element.prefix}:{local}" if element.prefix else local
         said = {f"xmlns:{prefix}" if prefix else "xmlns": uri for prefix, uri in element.nsmap.items()}
-        said["StudyOID"] = element.get("StudyOID", "")
+        said["StudyOID"] = study_oid if element is clinical else ""
         opening += f"<{name} {' '.join(f'{key}={quoteattr(value)}' for key, value in said.items())}>"
         closing = f"</{name}>{closing}"
-    return _Around(opening.encode(), closing.encode(), dict(clinical.nsmap))
+    return _Around(opening.encode(), closing.encode(), study_oid, dict(clinical.nsmap))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_openclinica.errors import FileError
 from airflow_provider_openclinica.odm import portions as module
+from airflow_provider_openclinica.odm.plain import KINDS
 from airflow_provider_openclinica.odm.portions import PORTION, portions
 from airflow_provider_openclinica.odm.reader import rows
 from airflow_provider_openclinica.odm.subjects import subjects
@@ -25,6 +26,7 @@ SUBJECT = (
 )
 FOUR = "".join(map(SUBJECT.format, range(4)))
 SITES = "".join(f'<ClinicalData StudyOID="S_{site}&amp;">{FOUR}</ClinicalData>\n' for site in "AB")
+FOUR_OF_ONE = f'{PROLOG}{ROOT}\n<ClinicalData StudyOID="S">{FOUR}</ClinicalData></ODM>\n'
 EXPORT = f"{PROLOG}{ROOT}\n{SITES}</ODM>\n"
 
 
@@ -37,11 +39,13 @@ def keys(text: str, size: int = 1, chunk: int = PORTION) -> list[tuple[str, str 
     """Return whom the portions of a document hold."""
     content = body_of(text)
     chunks = [content[at : at + chunk] for at in range(0, len(content), chunk)]
-    return [
-        (study_oid, subject.get("SubjectKey"))
-        for portion in portions(chunks, size)
-        for study_oid, subject in portion.subjects
-    ]
+    found: list[tuple[str, str | None]] = []
+    for portion in portions(chunks, size):
+        found += [(study_oid, subject.get("SubjectKey")) for study_oid, subject in portion.subjects]
+        if portion.plain:
+            tags = (tag.said for tag in portion.plain.tags if tag.kind == KINDS.index(b"SubjectData"))
+            found += [(portion.study_oid, said.get("SubjectKey")) for said in tags]
+    return found
 
 
 def expected(text: str) -> list[tuple[str, str | None]]:
@@ -53,15 +57,18 @@ def test_each_participant_is_found_once_whatever_the_size_of_portions_and_chunks
     assert keys(EXPORT, size, chunk) == expected(EXPORT)
 
 
-def test_plain_items_are_taken_out_of_all_portions_but_the_first() -> None:
-    first, *others, tail = portions([body_of(EXPORT)], 1)
-    assert first.plain is None
-    assert [len(portion.plain.item_oid) for portion in others if portion.plain] == [2] * 7
-    assert tail.subjects == []
+def test_all_participants_but_the_first_are_read_by_columns() -> None:
+    first, *others, tail = portions([body_of(FOUR_OF_ONE)], 1)
+    assert (first.plain, tail.plain) == (None, None)
+    assert [len(portion.plain.item_oid) for portion in others if portion.plain] == [2, 2, 2]
 
 
 def test_participants_of_one_size_come_several_in_a_portion() -> None:
-    assert [len(portion.subjects) for portion in portions([body_of(EXPORT)], 2 * len(SUBJECT))] == [1, 1, 3, 3, 0]
+    sizes = [
+        len(portion.plain.item_oid) if portion.plain else len(portion.subjects)
+        for portion in portions([body_of(FOUR_OF_ONE)], 2 * len(SUBJECT))
+    ]
+    assert sizes == [1, 6, 0]
 
 
 ODD: dict[str, Callable[[str], str]] = {
