@@ -27,7 +27,7 @@ from airflow_provider_openclinica.odm.sweep import swept
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -169,17 +169,17 @@ class Tables:
     def _write_rows(self, table: str) -> None:
         rows, self._rows[table] = self._rows[table], []
         if rows:
-            self._write(self._files[table], len(rows), {name: [row[name] for row in rows] for name in rows[0]})
+            self._write(self._files[table], len(rows), _columns_of, rows)
 
     def _write_items(self) -> None:
         items, self._items = self._items, Items()
         if items:
-            self._write(self._files["items"], len(items), items.columns())
+            self._write(self._files["items"], len(items), Items.columns, items)
 
     def _write_wide(self) -> None:
         for oid, wide in self._wide.items():
             if count := len(wide):
-                self._write(self._wide_files[oid], count, wide.take())
+                self._write(self._wide_files[oid], count, wide.columns_of, wide.take())
         self._wide_cells = 0
 
     def _write_codebook(self, metadata: StudyMetadata) -> None:
@@ -205,12 +205,16 @@ class Tables:
         self.built.append(built)
         return built
 
-    def _write(self, built: Built, rows: int, batch: Batch) -> None:
-        """Hand a batch to the thread that encodes; wait where it has enough to do."""
+    def _write(self, built: Built, rows: int, columns_of: Callable[[Any], Batch], held: Any) -> None:
+        """Hand a batch to the thread that encodes, which makes its columns, too; wait where it has enough to do."""
         built.rows += rows
-        self._pending.append(self._pool.submit(built.file.write, batch))
+        self._pending.append(self._pool.submit(lambda: built.file.write(columns_of(held))))
         self._wait(PENDING)
 
     def _wait(self, most: int) -> None:
         while len(self._pending) > most:
             self._pending.popleft().result()
+
+
+def _columns_of(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [row[name] for row in rows] for name in rows[0]}

@@ -138,9 +138,13 @@ class WideTable:
         self._rows.append(row)
         return unplaced
 
-    def take(self) -> dict[str, list[Any]]:
-        """Return the rows that are held, as columns, and hold none."""
+    def take(self) -> list[list[Any]]:
+        """Return the rows that are held, and hold none."""
         rows, self._rows = self._rows, []
+        return rows
+
+    def columns_of(self, rows: list[list[Any]]) -> dict[str, list[Any]]:
+        """Return rows that were held as columns."""
         columns = zip(*rows, strict=True) if rows else ((),) * len(self.columns)
         return {column.name: list(cells) for column, cells in zip(self.columns, columns, strict=True)}
 

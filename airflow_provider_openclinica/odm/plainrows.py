@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_openclinica.odm.itemcolumns import Items, Parts, Runs, cells_of_form, cells_of_group
+from airflow_provider_openclinica.odm.itemcolumns import GROUPS_OWN, OF_FORM, Items, Parts, Runs
 from airflow_provider_openclinica.odm.reader import (
     LOCAL,
     NO_ITEM,
@@ -23,7 +24,7 @@ from airflow_provider_openclinica.odm.reader import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from airflow_provider_openclinica.odm.plain import Hanging, Plain, Tag
 
@@ -32,21 +33,23 @@ if TYPE_CHECKING:
 TABLES = ("participants", "events", "forms", "item_groups")  #: of tags, by their depth
 LEVELS = ("participant", "event", "form", "item_group", "item")  #: as ``rows_about`` calls them
 READ = {1: event_row, 2: form_row, 3: item_group_row}
-PARTICIPANT, FORM, GROUP = (TABLES.index(table) for table in ("participants", "forms", "item_groups"))
+FORM, GROUP, CUT = TABLES.index("forms"), TABLES.index("item_groups"), 5
+CELLS = (OF_FORM[:3], OF_FORM[3:5], OF_FORM[5:], GROUPS_OWN)
 MOST_SAID = 10_000  #: that are remembered
-NO_FLAGS = {"removed": False, "archived": False}
 
 
 class _Said(NamedTuple):
     """What a tag says, without what it stands in.
 
-    :param cells: of a group.
+    :param cells: those of its columns in the table ``items``.
+    :param inside: what tags say that were read before, and stand in one of the same flags.
     """
 
     keys: Row
     flags: Row
     row: Row
     cells: tuple[Any, ...]
+    inside: dict[Tag, _Said]
 
 
 class PlainRows:
@@ -57,51 +60,52 @@ class PlainRows:
 
     def __init__(self, tables: frozenset[str]) -> None:
         self._wanted = [table in tables for table in TABLES]
-        self._known: dict[tuple[bool, ...], dict[Tag, _Said]] = defaultdict(dict)  # by the flags of what they stand in
+        self._known: dict[tuple[bool, ...], dict[Tag, _Said]] = defaultdict(dict)
 
     def read(self, plain: Plain, study_oid: str) -> tuple[list[tuple[str, Row]], Items]:
         """Return rows of all tables but ``items``, and those in columns."""
         items, hanging = _items_of(plain), iter(plain.hanging)
         rows: list[tuple[str, Row]] = []
-        keys: list[Row] = [{} for _ in TABLES]  # of the tags that are open; so are flags
-        flags = [NO_FLAGS for _ in TABLES]
         forms, firsts = [], []  # cells of each, and its first group
         groups, places = [], []  # cells of each, and its first item
-        in_form = self._known[False, False]
+        path: list[_Said] = []  # the tags that are open
         for tag, place in zip(plain.tags, plain.places, strict=True):
             kind = tag.kind
+            if kind == CUT:
+                rows.extend(_below(next(hanging), path, items, place - 1))
+                continue
+            del path[kind:]
+            said = (path[-1].inside.get(tag) if path else None) or self._said_by(tag, path, study_oid)
+            path.append(said)
             if kind == GROUP:
-                said = in_form.get(tag) or self._said_by(tag, flags[FORM])
-                keys[GROUP], row = said.keys, said.row
                 groups.append(said.cells)
                 places.append(place)
-            elif kind == PARTICIPANT:
-                keys[0], flags[0], row = participant_row(tag.said, study_oid)
-            elif kind in READ:
-                said = self._said_by(tag, flags[kind - 1])
-                keys[kind], flags[kind], row = {**keys[kind - 1], **said.keys}, said.flags, said.row
-                if kind == FORM:
-                    in_form = self._known[(*said.flags.values(),)]
-                    forms.append(cells_of_form(keys[FORM]))
-                    firsts.append(len(groups))
-            else:
-                rows.extend(_below(next(hanging), keys, items, place - 1))
-                continue
+            elif kind == FORM:
+                forms.append(path[0].cells + path[1].cells + said.cells)
+                firsts.append(len(groups))
             if self._wanted[kind]:
-                rows.append((TABLES[kind], {**keys[kind - 1], **row} if kind else row))
+                rows.append((TABLES[kind], {**_keys(path), **said.row}))
         items.forms = Runs(forms, _differences(*firsts, len(groups)))
         items.groups = Runs(groups, _differences(*places, len(items)))
         return rows, items
 
-    def _said_by(self, tag: Tag, flags: Row) -> _Said:
-        known = self._known[(*flags.values(),)]
-        said = known.get(tag)
-        if said is None:
-            if len(known) > MOST_SAID:
-                known.clear()
-            keys, own, row = READ[tag.kind](tag.said, {}, flags)
-            said = known[tag] = _Said(keys, own, row, cells_of_group(row) if tag.kind == GROUP else ())
+    def _said_by(self, tag: Tag, path: list[_Said], study_oid: str) -> _Said:
+        """Read a tag; all but those of participants are kept, for there are few different ones."""
+        if path:
+            keys, flags, row = READ[tag.kind](tag.said, {}, path[-1].flags)
+        else:
+            keys, flags, row = participant_row(tag.said, study_oid)
+        cells = itemgetter(*CELLS[tag.kind])({**keys, **flags})
+        said = _Said(keys, flags, row, cells, self._known[(*flags.values(),)])
+        if path:
+            if len(path[-1].inside) > MOST_SAID:
+                path[-1].inside.clear()
+            path[-1].inside[tag] = said
         return said
+
+
+def _keys(path: Iterable[_Said]) -> Row:
+    return {key: value for said in path for key, value in said.keys.items()}
 
 
 def _differences(*numbers: int) -> list[int]:
@@ -123,16 +127,17 @@ def _items_of(plain: Plain) -> Items:
     return items
 
 
-def _below(cut: Hanging, keys: list[Row], items: Items, place: int) -> Iterator[tuple[str, Row]]:
+def _below(cut: Hanging, path: list[_Said], items: Items, place: int) -> Iterator[tuple[str, Row]]:
     """Yield what was cut out of a tag.
 
+    :param path: the tags that are open, and some that are closed.
     :param place: of the last item before it.
     """
     level, name = LEVELS[cut.depth - 1], LOCAL[cut.element.tag]
     if level == "item" and name == "MeasurementUnitRef":
         items.measure(place, unit_in(cut.element))
         return
-    of_tag = keys[FORM] | keys[GROUP] if cut.depth > GROUP else keys[cut.depth - 1]
+    keys = _keys(path[: cut.depth])
     if level == "item":
-        of_tag["item_oid"] = items.item_oid.parts[0][place].as_py()
-    yield from rows_about(name, cut.element, of_tag, level)
+        keys["item_oid"] = items.item_oid.parts[0][place].as_py()
+    yield from rows_about(name, cut.element, keys, level)

@@ -60,7 +60,7 @@ def stored(definition: ItemDefinition, value: str | None) -> dict[str, Any]:
     """Return the columns of an item in which a value is stored."""
     table = wide(definition)
     table.add(GROUP_KEYS, [definition.oid], [value])
-    return {name: cells[0] for name, cells in table.take().items() if name.startswith("I_")}
+    return {name: cells[0] for name, cells in table.columns_of(table.take()).items() if name.startswith("I_")}
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_several_choices_stay_text() -> None:
 def test_columns_are_those_of_the_metadata_in_their_order() -> None:
     table = wide(item("I_B", "integer"), item("I_A"))
     assert [column.name for column in table.columns[len(KEYS) :]] == ["I_B", "I_B_text", "I_A"]
-    assert all(cells == [] for cells in table.take().values())
+    assert all(cells == [] for cells in table.columns_of(table.take()).values())
 
 
 def test_columns_say_what_the_metadata_say_of_their_item() -> None:
@@ -139,7 +139,7 @@ def test_a_name_that_is_taken_in_any_letter_case_gets_a_number() -> None:
 def test_values_without_a_place_are_counted() -> None:
     table = wide(item("I_A"))
     assert table.add(GROUP_KEYS, ["I_A", "I_NEW", "I_OLD"], ["1", "2", None]) == 2
-    assert table.take()["I_A"] == ["1"]
+    assert table.columns_of(table.take())["I_A"] == ["1"]
     assert len(table) == 0
 
 
