@@ -1,10 +1,10 @@
 """Keep a study in a database, moving every night only what changed; another DAG runs when something did.
 
 The first night pulls everything. The nights after ask OpenClinica who changed and pull those participants; once a week
-everything is pulled again, since not every change moves a participant's date (docs/incremental.md). The load is one
-transaction: a reader sees the night before or this one. A night that failed leaves no gap: the next one waits until it
-has been mended, and the database refuses a set that does not join on to what it has (docs/warehouse.md). To begin anew,
-run it with ``full``.
+everything is pulled again, since not every change moves a participant's date, and so it is where more than a quarter of
+them have changed (docs/incremental.md). The load is one transaction: a reader sees the night before or this one. A
+night that failed leaves no gap: the next one waits until it has been mended, and the database refuses a set that does
+not join on to what it has (docs/warehouse.md). To begin anew, run it with ``full``.
 
 Needs the connections ``openclinica_default`` and ``warehouse``, which is of any type that speaks SQL, and the extra
 ``warehouse``. To try it on this machine, start the sandbox and run it twice:

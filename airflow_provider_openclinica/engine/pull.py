@@ -8,6 +8,8 @@ A study is pulled whole, by site or by participant; with ``auto``, whole first, 
 request for a participant names the site, since only then the document does. Participants of the study itself, and of no
 site, come one by one where there are sites: no request gives just them (docs/protocol.md, clinical data).
 
+Who changed comes one by one, too; where that would be many, everything is pulled instead, as at first.
+
 Metadata stand in the study's own document; a pull in smaller pieces has them in a file of their own, which is fetched
 first and alone: in the source, retrieves with other flags that run at the same time disturb each other. All others of a
 pull carry the same flags.
@@ -17,8 +19,6 @@ from __future__ import annotations
 
 import logging
 import time
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -33,19 +33,22 @@ from airflow_provider_openclinica.engine.pullset import (
     publish,
     read_manifest,
 )
+from airflow_provider_openclinica.engine.pullthreads import ended, workers
 from airflow_provider_openclinica.errors import (
     ConfigurationError,
     OpenClinicaError,
+    RoleError,
     ServerUnavailableError,
 )
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Iterable
+    from concurrent.futures import Future
     from datetime import datetime
-    from typing import Any
 
     from airflow_provider_openclinica.client.client import OpenClinicaClient
+    from airflow_provider_openclinica.client.participants import ListedParticipant
     from airflow_provider_openclinica.engine.files import PrivateFiles
     from airflow_provider_openclinica.engine.pieces import Fetched, Request
 
@@ -54,22 +57,30 @@ log = logging.getLogger(__name__)
 PartitionBy = Literal["study", "site", "participant", "auto"]
 PARTITIONS = ("study", "site", "participant", "auto")
 MOST_PARALLEL = 8
-LOOK_SECONDS = 0.5  #: how soon a kill is noticed while requests are under way
 KEPT_AT_ONCE = 100  #: pieces; the progress of more is written every few seconds only
 KEEP_SECONDS = 2.0  #: a worker that is lost then costs what came since
+MANY = 0.25  #: of the participants; where more have changed, one answer with everybody is less work for the server
+MAY_LIST = (
+    "Ask the data manager for a role there that may list participants, then log in to the web page once: that copies "
+    "roles. Without it only partition_by='study' works, and nothing incremental."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class How:
-    """How to cut a pull.
+    """How to cut a pull, and what to leave where it fails.
 
     :param max_parallel: requests at the same time. The server also serves the sites.
     :param allow_empty: publish a pull that found no participant.
+    :param whole_if_many: of a pull of those who changed: pull everything where more than a quarter of all have.
+    :param keep: where it fails, leave what is stored for another try with the same tag; False: there will be none.
     """
 
     partition_by: PartitionBy = "study"
     max_parallel: int = 2
     allow_empty: bool = False
+    whole_if_many: bool = False
+    keep: bool = True
 
     def __post_init__(self) -> None:
         if self.partition_by not in PARTITIONS:
@@ -93,9 +104,9 @@ def pull_file(
     :raises NotFoundError: it holds no clinical data, which may mean three things.
     :raises OpenClinicaError: as ``pieces.fetch``.
     """
-    with _workers(1, stop) as pool:
+    with workers(1, stop) as pool:
         future = pool.submit(fetch, client, request, request.whole, files, uri, stop, allow_empty=allow_empty)
-        _ended({future}, stop)
+        ended({future}, stop)
         return future.result()
 
 
@@ -114,28 +125,37 @@ def pull_set(
 
     :param folder: ends in ``/``.
     :param tag: 16 hexadecimal digits, the same in each try of a task, and of no other.
-    :param since: retrieve only participants who changed at that time or later, one by one; none may be a set, too. An
-        earlier try has settled it for those after it.
+    :param since: retrieve only participants who changed at that time or later, one by one; none may be a set, too. What
+        an earlier try made of it, those after it keep to.
     :raises NotFoundError: nothing holds clinical data, which may mean three things.
     :raises OpenClinicaError: as ``pieces.fetch``; the pieces that are stored are kept for a retry.
     """
     published = read_manifest(files, folder)
     if published and published.tag == tag:
-        log.info("An earlier try has published this pull already")
+        log.info("An earlier try has published this pull already, so nothing is retrieved. Clear the task to pull anew")
         clear_up(files, folder, published)
         return published
     pull = _Pull(client, request, files, folder, tag, how, stop, since)
     found = pull.run()
+    published = read_manifest(files, folder)  # again: another run may have published a set meanwhile
+    before = {file.name for file in published.files} if published else set()
     manifest = Manifest(
         tag=tag,
         format=request.format,
         study_oid=request.study_oid,
         files=found,
         covers=pull.covers_of(found),
-        replaces=(*(file.name for file in (published.files if published else ())), *pull.strays()),
+        left_out=_left_out(request),
+        replaces=tuple(sorted({*before, *pull.strays()} - {file.name for file in found})),
     )
     publish(files, folder, manifest)
     return manifest
+
+
+def _left_out(request: Request) -> tuple[str, ...]:
+    """Return the tables that a pull says nothing about."""
+    asked_for = {"queries": request.include_queries, "audit": request.include_audits}
+    return tuple(table for table, is_asked_for in asked_for.items() if not is_asked_for)
 
 
 class _Pull:
@@ -174,10 +194,10 @@ class _Pull:
             self._refuse_empty()
         except BaseException as error:
             self._note_ended()
-            if isinstance(error, OpenClinicaError) and not error.retry:
-                self._drop()
+            if self._how.keep and (not isinstance(error, OpenClinicaError) or error.retry):
+                self._keep_for_next_try()
             else:
-                self._keep()
+                self._drop()
             raise
         self._keep()  # should the worker be lost before the set is published
         return tuple(done[piece] for piece in self._order)
@@ -208,13 +228,13 @@ class _Pull:
     def _fetch_all(self) -> None:
         running = self._running
         waiting = [piece for piece in reversed(self._order) if piece not in self._progress.done]
-        with _workers(self._how.max_parallel, self._stop) as pool:
+        with workers(self._how.max_parallel, self._stop) as pool:
             while waiting or running:
                 while waiting and len(running) < self._how.max_parallel:
                     piece = waiting.pop()
                     running[pool.submit(self._store, piece, self._new_name())] = piece
-                ended = _ended(running.keys(), self._stop)
-                for future in sorted(ended, key=lambda future: future.exception() is not None):  # note what there is
+                over = ended(running.keys(), self._stop)
+                for future in sorted(over, key=lambda future: future.exception() is not None):  # note what there is
                     piece, error = running.pop(future), future.exception()
                     if isinstance(error, ServerUnavailableError) and self._may_be_cut(piece):
                         waiting += reversed(self._cut_now(piece, error))
@@ -227,9 +247,9 @@ class _Pull:
             return
         metadata = Piece(holds="metadata", study_oid=self._request.study_oid)
         if metadata not in self._progress.done:
-            with _workers(1, self._stop) as pool:
+            with workers(1, self._stop) as pool:
                 future = pool.submit(self._store, metadata, self._new_name())
-                _ended({future}, self._stop)
+                ended({future}, self._stop)
                 self._note(metadata, future.result())
         self._order.insert(0, metadata)
 
@@ -293,27 +313,46 @@ class _Pull:
         return pieces + _each(study, [oid for oid in self._participants(None) if oid not in at_sites])
 
     def _participants(self, site_oid: str | None) -> list[str]:
+        return [participant.oid for participant in self._listed(site_oid)]
+
+    def _listed(self, site_oid: str | None) -> list[ListedParticipant]:
         if self._stop.is_set():
             raise stopped()
-        return [participant.oid for participant in self._client.participants.list(self._request.study_oid, site_oid)]
+        try:
+            return self._client.participants.list(self._request.study_oid, site_oid)
+        except RoleError as error:
+            error.next_step = MAY_LIST
+            raise
 
     def _changed(self, since: datetime) -> list[Piece]:
         """Return the participants who changed since then; whose change the server does not date is among them.
 
+        Where that is many, ``since`` is dropped, and what is returned is everything.
+
         :raises NotFoundError: nobody is listed at all, and that is not allowed.
         """
         study = self._request.study_oid
-        listed = self._client.participants.list(study)
+        listed = self._listed(None)
         if not listed and not self._how.allow_empty:
             raise no_data(study)
         changed = {each.oid for each in listed if each.changed_at is None or each.changed_at >= since}
         log.info("%d of %d participants have changed since %s", len(changed), len(listed), since.isoformat())
+        if self._are_many(len(changed), len(listed)):
+            log.info("Everything is pulled: that is more than a quarter of them")
+            self._since = None
+            return self._planned(self._request.whole)
         pieces = []
         for site in self._client.studies.sites(study) if changed else ():
             there = [oid for oid in self._participants(site) if oid in changed]
             pieces += _each(site, there)
             changed.difference_update(there)
         return pieces + _each(study, [each.oid for each in listed if each.oid in changed])
+
+    def _are_many(self, changed: int, listed: int) -> bool:
+        """Tell whether everything is better pulled at once. A try that goes on does as the one before."""
+        is_settled = self._progress.covers is not None
+        comes_at_once = self._how.whole_if_many and self._how.partition_by != "participant"
+        return comes_at_once and not is_settled and changed > MANY * listed
 
     # -- notes
 
@@ -343,42 +382,21 @@ class _Pull:
             log.warning("%s; a retry will begin anew", error.args[0])
         self._kept_at = time.monotonic()
 
+    def _keep_for_next_try(self) -> None:
+        self._keep()
+        if count := len(self._progress.done):
+            told = "Documents kept in %s for the next try: %d. Should there be none, remove what has %s in its name"
+            log.info(told, self._folder, count, self._tag)
+
     def _drop(self) -> None:
-        """Remove what no retry will use."""
-        with suppress(OpenClinicaError):  # the error that ended the pull is the one to tell
+        """Remove what no retry will use. The error that ended the pull is the one to raise."""
+        try:
             for file in self._progress.done.values():
                 self._files.remove(self._folder + file.name)
             self._files.remove(self._folder + progress_name(self._tag))
+        except OpenClinicaError as error:
+            log.warning("%s. Nobody needs the files there with %s in their names", error.args[0], self._tag)
 
 
 def _each(study_oid: str, participants: list[str]) -> list[Piece]:
     return [Piece(holds="participant", study_oid=study_oid, participant=oid) for oid in participants]
-
-
-@contextmanager
-def _workers(count: int, stop: threading.Event) -> Iterator[ThreadPoolExecutor]:
-    """Give threads that fetch. An error ends them, each with the next bytes that come to it.
-
-    A kill or a time-out does not wait for that: the server may be silent for minutes.
-    """
-    pool = ThreadPoolExecutor(count, thread_name_prefix="openclinica-pull")
-    try:
-        yield pool
-    except BaseException as error:
-        waits = isinstance(error, OpenClinicaError) and not stop.is_set()
-        stop.set()
-        pool.shutdown(wait=waits, cancel_futures=True)
-        raise
-    pool.shutdown()
-
-
-def _ended(running: Collection[Future[Any]], stop: threading.Event) -> set[Future[Any]]:
-    """Wait until a request has ended, and return those that have.
-
-    :raises WaitInterruptedError: the pull was told to stop.
-    """
-    while not stop.is_set():
-        ended = wait(running, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED).done
-        if ended:
-            return ended
-    raise stopped()

@@ -79,6 +79,8 @@ class Manifest:
     :param files: in order: metadata first, then sites as the study has them, participants as OpenClinica lists them.
     :param covers: whose data it holds; None where it holds a single participant's, or nobody's, or that was not noted.
     :param replaces: names of files of the set before, which this one's task removes.
+    :param left_out: tables that this set says nothing about, since nobody asked for what they are made of: ``queries``,
+        ``audit``. None: that was not noted.
     """
 
     tag: str
@@ -87,6 +89,7 @@ class Manifest:
     files: tuple[SetFile, ...]
     covers: Covers | None = None
     replaces: tuple[str, ...] = ()
+    left_out: tuple[str, ...] | None = None
 
     @property
     def total(self) -> Fetched:
@@ -110,6 +113,7 @@ class Manifest:
             "covers": self.covers.to_json() if self.covers else None,
             "files": [file.to_json() for file in self.files],
             "replaces": list(self.replaces),
+            "left_out": self.left_out,
         }
         return json.dumps(written, indent=1).encode()
 
@@ -126,7 +130,8 @@ class Manifest:
             files = tuple(SetFile.from_json(file) for file in kept["files"])
             own = {name: kept[name] for name in ("tag", "format", "study_oid")}
             covers = Covers.from_json(kept["covers"]) if kept.get("covers") else None
-            return cls(**own, files=files, covers=covers, replaces=tuple(kept["replaces"]))
+            left_out = None if kept.get("left_out") is None else tuple(kept["left_out"])
+            return cls(**own, files=files, covers=covers, replaces=tuple(kept["replaces"]), left_out=left_out)
         except (KeyError, TypeError) as error:
             raise ValueError("no manifest") from error
 

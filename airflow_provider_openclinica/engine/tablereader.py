@@ -61,6 +61,8 @@ class PublishedTables:
     :param study_oid: of the study that was pulled; None where files were read and none was named.
     :param covers: None where nobody knows: the tables were made of plain files, or nobody was found.
     :param sha256: of the manifest, which has that of each table: two sets of the same digest are the same.
+    :param tables: those that say something: an empty file stands for a table of ``left_out``, too.
+    :param left_out: tables that the pull did not ask for; None where nobody knows.
     """
 
     folder: str
@@ -69,6 +71,7 @@ class PublishedTables:
     covers: Covers | None
     sha256: str
     tables: tuple[PublishedTable, ...]
+    left_out: frozenset[str] | None
 
     def table(self, name: str) -> PublishedTable | None:
         """Return the table of a name; None if the set has none."""
@@ -112,14 +115,16 @@ def _tables_in(folder: str, stored: bytes) -> PublishedTables:
     kept = json.loads(stored)
     if kept["written_as"] != WRITTEN_AS:
         raise ValueError("a manifest of another form")
-    covers = kept.get("covers")
+    covers, left_out = kept.get("covers"), kept.get("left_out")
+    tables = tuple(_table(folder, entry) for entry in kept["tables"])
     return PublishedTables(
         folder=folder,
         format=str(kept["format"]),
         study_oid=kept.get("study_oid"),
         covers=None if covers is None else Covers.from_json(covers),
         sha256=hashlib.sha256(stored).hexdigest(),
-        tables=tuple(_table(folder, entry) for entry in kept["tables"]),
+        tables=tuple(table for table in tables if table.name not in (left_out or ())),
+        left_out=None if left_out is None else frozenset(left_out),
     )
 
 

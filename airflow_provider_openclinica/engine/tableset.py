@@ -70,11 +70,13 @@ class Pulled:
 
     :param study_oid: the study that was asked for; None where that is not known.
     :param covers: whose data they hold, if they are a pull set that says so.
+    :param left_out: tables that they say nothing about, see ``pullset.Manifest``; None where that is not known.
     """
 
     documents: tuple[Source, ...]
     study_oid: str | None = None
     covers: Covers | None = None
+    left_out: tuple[str, ...] | None = None
 
 
 def sources(files: PrivateFiles, uri: str) -> Pulled:
@@ -90,7 +92,7 @@ def sources(files: PrivateFiles, uri: str) -> Pulled:
             f"There is no pull set in {uri}", next_step="Let OpenClinicaToFileOperator pull one before this task."
         )
     documents = tuple(Source(uri + file.name, "utf-8", file.holds == "metadata") for file in manifest.files)
-    return Pulled(documents, manifest.study_oid, manifest.covers)
+    return Pulled(documents, manifest.study_oid, manifest.covers, manifest.left_out)
 
 
 @contextlib.contextmanager

@@ -43,7 +43,7 @@ class PullingOperator(StoppableOperator):
         first, and every so often. Needs an account that may list participants, and OpenClinica 4. Templated.
     :param overlap: how long before the end of the last pull to ask for changes: longer than any import runs.
     :param full_every: pull everything where that is as long ago, since not every change moves a participant's date
-        (docs/incremental.md); None: never again.
+        (docs/incremental.md), and where more than a quarter of the participants have changed; None: never again.
     :param watermark_uri: a folder, or its address, in which to keep how far the task has come. None: Airflow's asset
         state store where it has one for the output, else the output's folder, which then has to be the same one in each
         run. Templated.
@@ -82,7 +82,12 @@ class PullingOperator(StoppableOperator):
     @property
     def how(self) -> How:
         """How to cut a pull."""
-        return How(partition_by=self.partition_by, max_parallel=self.max_parallel, allow_empty=self.allow_empty)
+        return How(
+            partition_by=self.partition_by,
+            max_parallel=self.max_parallel,
+            allow_empty=self.allow_empty,
+            whole_if_many=self.full_every is not None,
+        )
 
     @property
     def is_incremental(self) -> bool:

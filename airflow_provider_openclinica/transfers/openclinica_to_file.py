@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_openclinica.engine.pieces import Request
@@ -35,7 +35,8 @@ class OpenClinicaToFileOperator(PullingOperator):
 
     **A folder** (``output_uri`` ends in ``/``) gets a *set*: numbered documents, and ``manifest.json``, which is
     written last and says what belongs together. Who reads by the manifest sees a whole pull, or the one before; what
-    that had is then removed. A retry goes on after the documents that are stored; a cleared task begins anew.
+    that had is then removed. A retry goes on after the documents that are stored; a last try that fails removes them; a
+    cleared task begins anew.
 
     **Incremental**, a set holds the participants who changed since this task last pulled, each of them whole, if
     anybody did; ``covers`` in its manifest says since when (docs/incremental.md).
@@ -166,14 +167,19 @@ class OpenClinicaToFileOperator(PullingOperator):
         """Pull into a folder, and remember how far that goes once it is published."""
         increment = self.increment(context, request, files, output_uri)
         since, tag = increment.since if increment else None, self._tag(context, request)
-        manifest = pull_set(self.client, request, files, output_uri, tag, self.how, self._killed, since=since)
+        how = replace(self.how, keep=_may_be_retried(context))
+        manifest = pull_set(self.client, request, files, output_uri, tag, how, self._killed, since=since)
         if increment and manifest.covers:
             increment.finish(manifest.covers, is_empty=not manifest.total.counts["participants"])
         return manifest
 
     def _tag(self, context: Context, request: Request) -> str:
-        """Return what names the files of this task, the same in each of its tries until somebody clears it."""
-        said = [asdict(task_key(context)), generation(context), asdict(request), self.partition_by, self.is_incremental]
+        """Return what names the files of this task, the same in each of its tries until somebody clears it.
+
+        With another server or account it is another one: their answers are not to be mixed.
+        """
+        server, wanted = self.client.settings, [asdict(request), self.partition_by, self.is_incremental]
+        said = [asdict(task_key(context)), generation(context), server.study_url, server.login, *wanted]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 
     def _tell(self, pulled: dict[str, Any]) -> None:
@@ -184,3 +190,8 @@ class OpenClinicaToFileOperator(PullingOperator):
             self.log.warning("OpenClinica wrote what no XML parser takes; mended in the file: %s", mended)
         if self.format == "json":
             self.log.warning("As JSON, OpenClinica rewrites dates and parses texts that look like lists. Prefer XML")
+
+
+def _may_be_retried(context: Context) -> bool:
+    """Tell whether another try of this task may go on after this one. A cleared task begins anew."""
+    return bool(context["ti"].try_number <= generation(context))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_openclinica.engine.pieces import Request
 from airflow_provider_openclinica.engine.pull import pull_set
 from airflow_provider_openclinica.engine.tablefiles import writer_of
 from airflow_provider_openclinica.engine.tables import FROM_METADATA, WITHOUT_DATA, Tables, check_wanted
-from airflow_provider_openclinica.engine.tableset import Pulled, metadata_of, opened, publish, sources
-from airflow_provider_openclinica.errors import ConfigurationError, FileError
+from airflow_provider_openclinica.engine.tableset import MANIFEST, Pulled, metadata_of, opened, publish, sources
+from airflow_provider_openclinica.errors import ConfigurationError, FileError, FileUnavailableError
 from airflow_provider_openclinica.hooks.either import reading_metadata_for
 from airflow_provider_openclinica.hooks.openclinica import METADATA_MAX_AGE
 from airflow_provider_openclinica.hooks.storage import ObjectStorage
@@ -115,13 +117,17 @@ class OpenClinicaToTablesOperator(PullingOperator):
                     odm_uri = f"{folder}/odm/"
                     self._pull(request, files, odm_uri, increment.since if increment else None)
                 pulled = sources(files, odm_uri) if odm_uri else Pulled(())
+                before = _design_in(files, output_uri)
                 made = self._make(files, pulled, study_oid, folder, output_uri)
             is_nobody = bool(pulled.covers and pulled.covers.since and not made["tables"].get("participants", 1))
             if increment and pulled.covers:
                 increment.finish(pulled.covers, is_empty=is_nobody)
         self._tell(made)
         told = {"study_oid": study_oid or pulled.study_oid, **made}
-        announce(self, context, output_asset(output_uri), told, changed=not is_nobody)
+        is_redesigned = before is not None and before != _design_in(files, output_uri)
+        if is_nobody and is_redesigned:
+            self.log.info("Nobody has changed, and the study's design has: waiting DAGs are told")
+        announce(self, context, output_asset(output_uri), told, changed=is_redesigned or not is_nobody)
         return made
 
     def _increment(
@@ -159,7 +165,8 @@ class OpenClinicaToTablesOperator(PullingOperator):
     def _pull(self, request: Request, files: ObjectStorage, folder: str, since: datetime | None) -> None:
         """Pull into a scratch folder."""
         self.client.tokens.token()  # of a Variable, which on Airflow 3.0 no other thread can read
-        pull_set(self.client, request, files, folder, SCRATCH_TAG, self.how, self._killed, since=since)
+        how = replace(self.how, keep=False)
+        pull_set(self.client, request, files, folder, SCRATCH_TAG, how, self._killed, since=since)
 
     def _make(
         self, files: ObjectStorage, pulled: Pulled, study_oid: str | None, folder: Path, output_uri: str
@@ -178,6 +185,7 @@ class OpenClinicaToTablesOperator(PullingOperator):
         told = {
             "study_oid": study_oid or pulled.study_oid,
             "covers": covers,
+            "left_out": pulled.left_out,
             "unplaced": tables.unplaced,
             "repairs": tables.repairs.counts(),
         }
@@ -220,3 +228,16 @@ class OpenClinicaToTablesOperator(PullingOperator):
         if made["repairs"]:
             mended = ", ".join(f"{name} {count}" for name, count in made["repairs"].items())
             self.log.warning("What no reader takes was mended: %s", mended)
+
+
+def _design_in(files: ObjectStorage, folder: str) -> dict[str, Any] | None:
+    """Return what published tables say of the study's design: columns, and the codebook by its content.
+
+    None where there are no tables of ours, or nobody can tell.
+    """
+    try:
+        with files.open(folder + MANIFEST) as file:
+            tables = json.loads(file.read())["tables"]
+        return {each["table"]: each["file"] if each["table"] == "codebook" else each["columns"] for each in tables}
+    except (FileUnavailableError, ValueError, KeyError, TypeError):
+        return None

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import BaseHook, BaseOperator
 from airflow_provider_openclinica.engine.tablereader import read_tables
 from airflow_provider_openclinica.engine.tables import check_wanted
 from airflow_provider_openclinica.engine.warehouse.databases import database_of, plain_errors
-from airflow_provider_openclinica.engine.warehouse.load import How, load
+from airflow_provider_openclinica.engine.warehouse.load import How, Loaded, load
 from airflow_provider_openclinica.errors import ConfigurationError
 from airflow_provider_openclinica.hooks.storage import ObjectStorage
 from airflow_provider_openclinica.operators.arguments import file_address
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.common.sql.hooks.sql import DbApiHook
 
-    from airflow_provider_openclinica.engine.warehouse.load import Loaded
+    from airflow_provider_openclinica.engine.tablereader import PublishedTables
 
 
 class OpenClinicaTablesToSqlOperator(Stoppable, BaseOperator):
@@ -45,8 +45,8 @@ class OpenClinicaTablesToSqlOperator(Stoppable, BaseOperator):
     Returns ``tables_uri``, ``load`` (its number; None where the set had been loaded already, and nothing was done),
     ``tables`` (by the name in the database: ``rows`` of the set, and how many were ``inserted``, ``changed`` and
     ``removed``), and of the set ``study_oid``, ``covers`` and the ``sha256`` of its manifest. No data. The database's
-    asset gets an event if anything has changed in it; also of a retry, or of a task that was cleared, that finds the
-    set loaded: the try before may have been killed when all was done but the event.
+    asset gets an event if anything has changed in it. A retry, or a task that was cleared, that finds the set loaded
+    tells what that load did: the try before may have been killed when all was done but the event.
 
     :param tables_uri: folder of the tables, in Parquet. Templated.
     :param sql_conn_id: connection of any type that has a hook for SQL. Templated.
@@ -95,7 +95,9 @@ class OpenClinicaTablesToSqlOperator(Stoppable, BaseOperator):
             with scratch_folder() as scratch, closing(_connected(hook)) as connection:
                 database = database_of(connection, hook.placeholder, self._killed)
                 loaded = load(ObjectStorage(), published, database, how, scratch)
-        self._tell(loaded)
+        if not loaded.is_new and is_first_try(context):  # another task has loaded the set, or another run of this one
+            loaded = Loaded(load=None, tables={}, is_new=False)
+        self._tell(published, loaded)
         done = {
             "tables_uri": self.tables_uri,
             "study_oid": published.study_oid,
@@ -104,8 +106,9 @@ class OpenClinicaTablesToSqlOperator(Stoppable, BaseOperator):
             "load": loaded.load,
             "tables": {name: asdict(counts) for name, counts in loaded.tables.items()},
         }
-        # A try before this one may have loaded the set, and ended before Airflow heard of it.
-        changed = loaded.has_changed or (loaded.load is None and not is_first_try(context))
+        # A try before this one may have loaded the set, and ended before Airflow heard of it; without counts where that
+        # was under a version of this package that did not keep them.
+        changed = loaded.has_changed or (loaded.load is not None and not loaded.tables)
         announce(self, context, database_asset(self.sql_conn_id, self.schema), done, changed=changed)
         return done
 
@@ -134,9 +137,13 @@ class OpenClinicaTablesToSqlOperator(Stoppable, BaseOperator):
             )
         return hook
 
-    def _tell(self, loaded: Loaded) -> None:
+    def _tell(self, published: PublishedTables, loaded: Loaded) -> None:
+        if published.left_out and self.tables is None:
+            self.log.info("Left alone, since the pull did not ask for them: %s", ", ".join(sorted(published.left_out)))
         if loaded.load is None:
             self.log.info("This set is in the database already; nothing was done")
+        elif not loaded.is_new:
+            self.log.info("Load %d, of a try before this one, has brought this set. What it did:", loaded.load)
         for name, counts in loaded.tables.items():
             told = counts.rows, counts.inserted, counts.changed, counts.removed
             self.log.info("%s: %d rows; inserted %d, changed %d, removed %d", name, *told)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pytest
 
-from airflow_provider_openclinica.engine import pull
+from airflow_provider_openclinica.engine import pullthreads
 from airflow_provider_openclinica.engine.pieces import Request
 from airflow_provider_openclinica.engine.pull import How, pull_file, pull_set
 from airflow_provider_openclinica.engine.pullset import Manifest, Progress, read_manifest
@@ -211,7 +211,7 @@ def test_a_time_out_of_the_task_does_not_wait_for_a_silent_server(
         under_way.wait(timeout=60)
         raise TaskTimeout
 
-    monkeypatch.setattr(pull, "wait", ring)
+    monkeypatch.setattr(pullthreads, "wait", ring)
     with pytest.raises(TaskTimeout):
         pull_file(client, Request(study_oid="S_JUNO"), Folder(be_slow), str(tmp_path / "a.xml"), threading.Event())
 

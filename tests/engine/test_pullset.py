@@ -36,6 +36,7 @@ MANIFESTS = st.builds(
     study_oid=st.text(min_size=1),
     files=st.lists(FILES, max_size=4).map(tuple),
     replaces=st.just((f"0001.{TAG}.xml",)),
+    left_out=st.none() | st.lists(st.sampled_from(["queries", "audit"]), unique=True).map(tuple),
 )
 
 
@@ -43,6 +44,10 @@ MANIFESTS = st.builds(
 def test_a_manifest_is_read_back_as_it_was_written(manifest: Manifest) -> None:
     assert Manifest.from_bytes(manifest.to_bytes()) == manifest
     assert manifest.total.size == sum(file.fetched.size for file in manifest.files)
+
+
+def test_a_manifest_of_before_it_said_what_was_left_out_is_read() -> None:
+    assert Manifest.from_bytes(written()).left_out is None
 
 
 def written(**changed: Any) -> bytes:

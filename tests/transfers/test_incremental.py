@@ -11,13 +11,14 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_openclinica.client.clock import STEP
-from airflow_provider_openclinica.errors import ConfigurationError
+from airflow_provider_openclinica.errors import ConfigurationError, RoleError
 from tests.documents import FIRST, OF_LEIDEN, SECOND, found_in
 from tests.pulls import (
     asked,
     documents_in,
     fill,
     items_in,
+    let_weeks_pass,
     manifest_in,
     move_to_study,
     store,
@@ -145,6 +146,73 @@ def test_metadata_come_with_every_set(sandbox: Sandbox, folder: Path, format: st
     change(sandbox, FIRST)
     night(3).run(pulling(folder, **arguments))
     assert [file["holds"] for file in manifest_in(folder)["files"]] == ["metadata", "participant"]
+
+
+# Where many changed
+
+
+OF_MANY = [f"S_BOSTON/SS_BOS00{number}/*/*" for number in range(1, 5)]
+
+
+def change_many(sandbox: Sandbox, *, leave_out: int = 0) -> None:
+    """Let four of the twelve participants change, which is more than a quarter."""
+    change(sandbox, *[f"BOS-00{number}" for number in range(1, 5 - leave_out)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "pieces"),
+    [
+        pytest.param({}, [WHOLE], id="in-one-request"),
+        pytest.param({"partition_by": "site"}, ["S_BOSTON/*/*/*", "S_LEIDEN/*/*/*"], id="cut-as-the-first-pull"),
+        pytest.param({"partition_by": "participant"}, OF_MANY, id="not-where-all-would-be-more-requests"),
+        pytest.param({"full_every": None}, OF_MANY, id="not-where-that-is-never-to-be"),
+    ],
+)
+def test_where_more_than_a_quarter_changed_everything_is_pulled(
+    sandbox: Sandbox, folder: Path, arguments: dict[str, Any], pieces: list[str]
+) -> None:
+    a_night_has_passed(sandbox, folder, **arguments)
+    change_many(sandbox)
+
+    found = night(2).run(pulling(folder, **arguments))
+
+    assert sorted(asked(sandbox)) == pieces
+    assert found["covers"]["participants"] == ("changed" if pieces == OF_MANY else "all")
+
+
+def test_a_quarter_is_not_yet_that_many(sandbox: Sandbox, folder: Path) -> None:
+    a_night_has_passed(sandbox, folder)
+    change_many(sandbox, leave_out=1)
+    assert night(2).run(pulling(folder))["covers"]["participants"] == "changed"
+    assert sorted(asked(sandbox)) == OF_MANY[:3]
+
+
+def test_that_counts_as_a_full_pull_from_which_the_next_one_goes_on(
+    sandbox: Sandbox, folder: Path, said: Callable[[], str]
+) -> None:
+    a_night_has_passed(sandbox, folder, include_metadata=True)
+    change_many(sandbox)
+
+    second = night(2)
+    found = second.run(pulling(folder, include_metadata=True))
+
+    assert items_in(*documents_in(folder)) == stored_items(sandbox)
+    assert [file["holds"] for file in manifest_in(folder)["files"]] == ["study"]
+    assert found["covers"] == manifest_in(folder)["covers"]
+    [watermark] = folder.glob("_watermark.*.json")
+    assert json.loads(watermark.read_text())["full_at"] == found["covers"]["until"]
+    words = said()
+    assert "4 of 12 participants have changed since" in words
+    assert "Everything is pulled: that is more than a quarter of them" in words
+
+    second.ti.clear()
+    second.run(pulling(folder, include_metadata=True))
+    let_weeks_pass(sandbox)
+    change(sandbox, OF_LEIDEN, site="S_LEIDEN")
+    third = night(3).run(pulling(folder, include_metadata=True))
+
+    assert asked(sandbox) == [WHOLE, WHOLE, OF_THIRD]
+    assert third["covers"]["since"] is not None
 
 
 # What is remembered
@@ -291,6 +359,20 @@ def test_what_cannot_be_pulled_so_is_refused(
 def test_a_window_that_cannot_be_is_refused_at_import(folder: Path, argument: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         pulling(folder, **argument)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"partition_by": "site", "incremental": False}])
+def test_who_may_not_list_participants_is_told_what_works_without(
+    sandbox: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]
+) -> None:
+    told = json.loads(os.environ["AIRFLOW_CONN_OPENCLINICA_DEFAULT"])
+    monkeypatch.setenv("AIRFLOW_CONN_OPENCLINICA_DEFAULT", json.dumps(told | {"login": "monitor"}))
+    fill(sandbox)
+    night(1).run(pulling(folder))  # of everybody, which takes no list
+
+    with pytest.raises(AirflowFailException, match="Without it only partition_by='study' works") as caught:
+        night(2).run(pulling(folder, **arguments))
+    assert isinstance(caught.value.__cause__, RoleError)
 
 
 def test_an_openclinica_3_is_refused_in_words(folder: Path, openclinica3_conn: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.tasks import Task
 from tests.transfers.nights import a_night_has_passed, change, night, pulling, tabling
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from airflow_provider_openclinica.sandbox.server import Sandbox
@@ -51,6 +53,53 @@ def test_tables_of_nobody_are_empty_and_whole(sandbox: Sandbox, folder: Path) ->
 
     assert asked(sandbox) == []
     assert found["tables"] == dict.fromkeys(first["tables"], 0) | {"codebook": first["tables"]["codebook"]}
+
+
+def redesign(sandbox: Sandbox, **changed: Any) -> None:
+    """Let a data manager change an item; one with another OID is new in its group."""
+    study = sandbox.service.study
+    item, group = replace(study.items["I_VITALS_PULSE"], **changed), study.groups["IG_VITALS_MAIN"]
+    group = replace(group, items=tuple(dict.fromkeys([*group.items, item.oid])))
+    sandbox.service.study = replace(
+        study, items=study.items | {item.oid: item}, groups=study.groups | {group.oid: group}
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "tables", "is_told"),
+    [
+        pytest.param({}, None, False, id="nothing"),
+        pytest.param({"question": "Beats per minute"}, None, True, id="a-label"),
+        pytest.param({"question": "Beats per minute"}, ["participants", "wide"], False, id="a-label-that-is-nowhere"),
+        pytest.param({"oid": "I_VITALS_BEATS"}, ["participants", "wide"], True, id="a-column"),
+    ],
+)
+@pytest.mark.parametrize("is_of_set", [False, True], ids=["pulled", "of-a-set"])
+def test_where_nobody_changed_waiting_dags_hear_of_another_design_only(
+    sandbox: Sandbox,
+    folder: Path,
+    changed: dict[str, str],
+    tables: list[str] | None,
+    is_told: bool,
+    is_of_set: bool,
+    said: Callable[[], str],
+) -> None:
+    odm = folder / "odm"
+    source = {"study_oid": None, "odm_uri": f"{odm}/", "incremental": False} if is_of_set else {}
+    fill(sandbox)
+    for number in (1, 2):
+        if is_of_set:
+            night(number).run(pulling(odm, include_metadata=True))
+        operator = tabling(folder, tables=tables, **source)
+        found = night(number).run(operator)
+        if number == 1:
+            assert operator.outlets
+            let_weeks_pass(sandbox)
+            redesign(sandbox, **changed)
+
+    assert found["tables"]["participants"] == 0
+    assert bool(operator.outlets) == is_told
+    assert ("Nobody has changed, and the study's design has" in said()) == is_told
 
 
 @pytest.mark.parametrize("arguments", [{"tables": ["participants", "items"]}, {"format": "csv"}])

@@ -70,6 +70,24 @@ def test_a_retry_asks_from_the_same_time_and_goes_on_after_the_pieces_that_are_t
     assert found["covers"] == noted, "as of the first try, whose piece is in it, whatever has come due meanwhile"
 
 
+def test_a_retry_keeps_to_those_who_changed_however_many_there_are_by_then(sandbox: Sandbox, folder: Path) -> None:
+    a_night_has_passed(sandbox, folder)
+    change(sandbox, FIRST, SECOND)
+    fails_at(sandbox, OF_SECOND)
+    second = night(2)
+    with pytest.raises(ServerUnavailableError):
+        second.run(pulling(folder, max_parallel=1))
+    sandbox.service.faults.clear()
+    change(sandbox, "BOS-003", "BOS-004", "BOS-005")
+
+    second.ti.retry()
+    found = second.run(pulling(folder, max_parallel=1))
+
+    assert WHOLE not in asked(sandbox)
+    assert asked(sandbox).count(OF_FIRST) == 1
+    assert (found["covers"]["participants"], found["counts"]["participants"]) == ("changed", 5)
+
+
 def test_a_worker_that_is_lost_before_the_set_is_published_leaves_the_watermark(
     sandbox: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import stat
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +14,13 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_openclinica.engine import pull
 from airflow_provider_openclinica.engine.pullset import publish
-from airflow_provider_openclinica.errors import FileError, NotFoundError, ServerUnavailableError, WaitInterruptedError
+from airflow_provider_openclinica.errors import (
+    FileError,
+    FileUnavailableError,
+    NotFoundError,
+    ServerUnavailableError,
+    WaitInterruptedError,
+)
 from airflow_provider_openclinica.hooks.storage import ObjectStorage
 from airflow_provider_openclinica.transfers.openclinica_to_file import OpenClinicaToFileOperator
 from tests.documents import FIRST, OF_LEIDEN, SECOND, SECRETS, found_in
@@ -260,6 +268,47 @@ def test_a_progress_that_cannot_be_read_costs_the_pieces_and_nothing_else(
     assert items_in(*documents_in(folder)) == stored_items(sandbox)
 
 
+@pytest.mark.parametrize(("tries", "is_last"), [(1, False), (2, False), (3, True)])
+def test_what_is_stored_waits_for_the_next_try_and_goes_with_the_last_one(
+    sandbox: Sandbox, task: Task, folder: Path, tries: int, is_last: bool, said: Callable[[], str]
+) -> None:
+    fill(sandbox)
+    fail_at(sandbox, LEIDEN)
+
+    for _ in range(tries):
+        with pytest.raises(ServerUnavailableError):
+            task.run(pulling(folder, partition_by="site", max_parallel=1))
+        task.ti.retry()
+
+    names = names_in(folder)
+    assert asked(sandbox).count(BOSTON) == 1
+    if is_last:
+        assert names == set()
+    else:
+        [tag] = {name.split(".")[1] for name in names}
+        assert names == {f"0001.{tag}.xml", f"_progress.{tag}.json"}
+        assert f"Documents kept in {folder}/ for the next try: 1" in said()
+
+
+def test_what_cannot_be_removed_is_told_with_its_place(
+    sandbox: Sandbox, task: Task, folder: Path, said: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(sandbox)
+    fail_at(sandbox, LEIDEN)
+    monkeypatch.setattr(ObjectStorage, "remove", refuse_to_remove)
+    task.ti.try_number = task.ti.max_tries + 1
+
+    with pytest.raises(ServerUnavailableError):
+        task.run(pulling(folder, partition_by="site", max_parallel=1))
+
+    [tag] = {path.name.split(".")[1] for path in folder.glob("*.xml")}
+    assert f"Nobody needs the files there with {tag} in their names" in said()
+
+
+def refuse_to_remove(files: ObjectStorage, uri: str) -> None:
+    raise FileUnavailableError(f"{uri} cannot be removed: permission denied")
+
+
 def test_a_failure_that_no_retry_mends_leaves_nothing_behind(sandbox: Sandbox, task: Task, folder: Path) -> None:
     fill(sandbox)
     sandbox.fault("status", path="clinicaldata/S_LEIDEN/*", status=200, body="<Rss/>")
@@ -322,6 +371,43 @@ def test_a_worker_that_is_lost_before_the_set_is_published_costs_no_piece(
 
     assert sorted(asked(sandbox)) == [BOSTON, LEIDEN]
     assert items_in(*documents_in(folder)) == stored_items(sandbox)
+
+
+@pytest.mark.parametrize("run_id", ["manual__1", "manual__2"], ids=["a-try-that-was-believed-lost", "another-run"])
+def test_two_who_pull_at_once_leave_one_set_and_nothing_else(
+    sandbox: Sandbox, task: Task, folder: Path, monkeypatch: pytest.MonkeyPatch, run_id: str
+) -> None:
+    fill(sandbox)
+    run, other = pull._Pull.run, replace(task, ti=replace(task.ti, run_id=run_id))
+
+    def run_beside_another(self: pull._Pull) -> Any:
+        found = run(self)
+        monkeypatch.setattr(pull._Pull, "run", run)
+        other.run(pulling(folder, partition_by="site"))
+        return found
+
+    monkeypatch.setattr(pull._Pull, "run", run_beside_another)
+    task.run(pulling(folder, partition_by="site"))
+
+    assert names_in(folder) == {"manifest.json", *(file["name"] for file in manifest_in(folder)["files"])}
+    assert items_in(*documents_in(folder)) == stored_items(sandbox)
+
+
+def test_a_retry_does_not_go_on_with_what_another_account_or_server_has_given(
+    sandbox: Sandbox, task: Task, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(sandbox)
+    fail_at(sandbox, LEIDEN)
+    with pytest.raises(ServerUnavailableError):
+        task.run(pulling(folder, partition_by="site", max_parallel=1))
+    sandbox.service.faults.clear()
+    told = json.loads(os.environ["AIRFLOW_CONN_OPENCLINICA_DEFAULT"])
+    monkeypatch.setenv("AIRFLOW_CONN_OPENCLINICA_DEFAULT", json.dumps(told | {"login": "second_manager"}))
+
+    task.ti.retry()
+    task.run(pulling(folder, partition_by="site", max_parallel=1))
+
+    assert asked(sandbox) == [BOSTON, LEIDEN, BOSTON, LEIDEN]
 
 
 # Limits

@@ -64,8 +64,12 @@ def publish(
     *,
     study_oid: str | None = "S_JUNO",
     items: Sequence[Column] = WEIGHT,
+    left_out: Sequence[str] | None = None,
 ) -> str:
-    """Write a set, and return its folder. What a row does not say is empty."""
+    """Write a set, and return its folder. What a row does not say is empty.
+
+    :param left_out: tables that the pull did not ask for; None: the manifest does not say.
+    """
     entries = []
     for name, rows in tables.items():
         columns = columns_of(name, items)
@@ -89,13 +93,15 @@ def publish(
                 "columns": [column.name for column in columns],
             }
         )
-    manifest = {
+    manifest: dict[str, Any] = {
         "written_as": "openclinica-tables-1",
         "format": "parquet",
         "study_oid": study_oid,
         "covers": covers,
         "tables": entries,
     }
+    if left_out is not None:
+        manifest["left_out"] = list(left_out)
     (folder / "_manifest.json").write_text(json.dumps(manifest))
     return f"{folder}/"
 
@@ -130,6 +136,11 @@ def item(key: str, oid: str, value: str | None, **others: Any) -> Row:
 def weight(key: str, kilos: float | None, **others: Any) -> Row:
     """Return a row of the wide table of vital signs."""
     return {**item(key, "", None), "I_WEIGHT": kilos, **others}
+
+
+def query(key: str, oid: str, **others: Any) -> Row:
+    """Return a row of ``queries``."""
+    return {**participant(key), "level": "item", "query_id": oid, "note_id": None, "note_number": 0, **others}
 
 
 def values(rows: Iterator[Row] | Sequence[Row]) -> list[tuple[str, str, str | None]]:

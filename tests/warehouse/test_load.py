@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_openclinica.engine.columns import Column
-from airflow_provider_openclinica.engine.warehouse.load import Counts
-from tests.warehouse.sets import at, changes, full, item, participant, publish, values, weight
+from airflow_provider_openclinica.engine.warehouse.load import Counts, Loaded
+from tests.warehouse.sets import at, changes, full, item, participant, publish, query, values, weight
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +21,13 @@ NIGHT_1 = {
     "participants": [participant("A"), participant("B")],
     "items": [item("A", "I_SEX", "f"), item("A", "I_AGE", "41"), item("B", "I_SEX", "m"), item("B", "I_NOTE", "")],
     "item_group=IG_VITALS": [weight("A", 70.5), weight("B", None, I_WEIGHT_text="not done")],
+}
+
+
+NIGHT_2 = {
+    "participants": [participant("A"), participant("C")],
+    "items": [item("A", "I_SEX", "f"), item("A", "I_AGE", "42"), item("C", "I_SEX", None)],
+    "item_group=IG_VITALS": [weight("A", 70.5), weight("C", 60.0)],
 }
 
 
@@ -46,20 +54,15 @@ def test_the_first_load_makes_the_tables_and_fills_them(warehouse: Warehouse, tm
 
 def test_the_next_load_writes_only_what_is_different(warehouse: Warehouse, tmp_path: Path) -> None:
     warehouse.load(publish(tmp_path / "1", NIGHT_1, full(at(1))))
-    night_2 = {
-        "participants": [participant("A"), participant("C")],
-        "items": [item("A", "I_SEX", "f"), item("A", "I_AGE", "42"), item("C", "I_SEX", None)],
-        "item_group=IG_VITALS": [weight("A", 70.5), weight("C", 60.0)],
-    }
 
-    loaded = warehouse.load(publish(tmp_path / "2", night_2, full(at(2))))
+    loaded = warehouse.load(publish(tmp_path / "2", NIGHT_2, full(at(2))))
 
     assert loaded.tables == {
         "participants": Counts(rows=2, inserted=1, removed=1),
         "items": Counts(rows=3, inserted=1, changed=1, removed=2),
         "item_group_ig_vitals": Counts(rows=2, inserted=1, removed=1),
     }
-    assert values(warehouse.rows("items")) == values(night_2["items"])
+    assert values(warehouse.rows("items")) == values(NIGHT_2["items"])
     written_by = {(row["participant_id"], row["item_oid"]): row["_load"] for row in warehouse.rows("items")}
     assert written_by == {("A", "I_SEX"): 1, ("A", "I_AGE"): 2, ("C", "I_SEX"): 2}
 
@@ -71,9 +74,28 @@ def test_the_same_set_again_is_no_load(warehouse: Warehouse, tmp_path: Path) -> 
 
     loaded = warehouse.load(folder)
 
-    assert (loaded.load, loaded.tables, loaded.has_changed) == (None, {}, False)
+    assert not loaded.is_new
     assert warehouse.rows("items") == []
     assert {row["load"] for row in warehouse.rows("openclinica_loads")} == {1}
+
+
+def test_the_same_set_again_tells_what_its_load_did(warehouse: Warehouse, tmp_path: Path) -> None:
+    first, second = publish(tmp_path / "1", NIGHT_1, full(at(1))), publish(tmp_path / "2", NIGHT_2, full(at(2)))
+    loads = [warehouse.load(first), warehouse.load(second, tables=["items"]), warehouse.load(second)]
+
+    assert [warehouse.load(first), warehouse.load(second, tables=["items"]), warehouse.load(second)] == [
+        replace(loaded, is_new=False) for loaded in loads
+    ]
+
+
+def test_what_was_loaded_before_counts_were_kept_is_told_without_them(warehouse: Warehouse, tmp_path: Path) -> None:
+    first = publish(tmp_path / "1", NIGHT_1, full(at(1)))
+    warehouse.load(first)
+    warehouse.execute("ALTER TABLE openclinica_loads DROP COLUMN counts")
+
+    assert warehouse.load(first) == Loaded(load=1, tables={}, is_new=False)
+    second = publish(tmp_path / "2", NIGHT_2, full(at(2)))
+    assert warehouse.load(second) == replace(warehouse.load(second), is_new=True)
 
 
 def test_the_same_tables_of_a_later_pull_change_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -213,7 +235,7 @@ def test_a_codebook_is_whole_in_every_set_but_an_empty_one(warehouse: Warehouse,
 
 
 def test_notes_without_an_identifier_are_compared_like_any_row(warehouse: Warehouse, tmp_path: Path) -> None:
-    thread = {**participant("A"), "level": "item", "query_id": "DN_1", "note_id": None, "note_number": 0}
+    thread = query("A", "DN_1")
     warehouse.load(publish(tmp_path / "1", {"queries": [thread]}, full(at(1))))
 
     loaded = warehouse.load(publish(tmp_path / "2", {"queries": [thread | {"status": "Closed"}]}, full(at(2))))

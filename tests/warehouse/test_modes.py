@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_openclinica.engine.columns import Column
 from airflow_provider_openclinica.engine.warehouse.load import Counts, How
+from airflow_provider_openclinica.engine.warehouse.names import column_names
 from airflow_provider_openclinica.errors import ConfigurationError, FileError, FileUnavailableError
 from tests.warehouse.sets import at, changes, full, item, participant, publish, values, weight
 
@@ -75,7 +76,7 @@ def test_a_set_of_long_ago_that_was_loaded_then_is_no_failure(warehouse: Warehou
     warehouse.load(old)
     warehouse.load(publish(tmp_path / "2", TWO, full(at(2))))
 
-    assert warehouse.load(old).load is None
+    assert not warehouse.load(old).is_new
     assert values(warehouse.rows("items")) == values(TWO["items"])
 
 
@@ -260,6 +261,19 @@ def test_a_type_becomes_wider_where_the_database_can_do_that(
 def test_an_item_that_is_called_like_our_columns_is_refused(warehouse: Warehouse, tmp_path: Path, name: str) -> None:
     with pytest.raises(FileError, match=f"An item is called {name.lower()}"):
         load_weights(warehouse, tmp_path, 1, [Column(name, str)])
+
+
+@pytest.mark.parametrize("oid", ["xmin", "XMAX", "ctid", "tableoid", "oid", "rowid", "_rowid_", "filename", "select"])
+def test_an_item_that_is_called_like_something_of_the_database_is_loaded_and_merged(
+    warehouse: Warehouse, tmp_path: Path, oid: str
+) -> None:
+    columns = [Column(oid, str)]
+    load_weights(warehouse, tmp_path, 1, columns, **{oid: "x"})
+
+    assert load_weights(warehouse, tmp_path, 2, columns, **{oid: "y"}) == Counts(rows=1, changed=1)
+    assert load_weights(warehouse, tmp_path, 3, columns, **{oid: "y"}) == Counts(rows=1)
+    (row,) = warehouse.rows("item_group_ig_v")
+    assert row[column_names([oid])[oid]] == "y"
 
 
 def test_a_narrower_type_goes_into_the_wider_column(warehouse: Warehouse, tmp_path: Path) -> None:

@@ -36,6 +36,15 @@ def test_any_name_becomes_one_that_each_database_keeps_whole(oid: str, prefix: s
     assert name == table_name(f"item_group={oid}", prefix)
 
 
+@pytest.mark.parametrize("taken", ["XMIN", "xmax", "cmin", "cmax", "ctid", "tableoid"])
+def test_a_column_that_postgresql_has_itself_gets_another_name_everywhere(taken: str) -> None:
+    ((column, name),) = column_names([taken]).items()
+
+    assert column == taken
+    assert re.fullmatch(rf"{taken.lower()}_[0-9a-f]{{8}}", name)
+    assert [name] == [*column_names([taken.lower()]).values()]
+
+
 @given(st.lists(st.text(min_size=1, max_size=80), unique_by=str.casefold, max_size=8))
 def test_columns_that_differ_in_more_than_letter_case_have_different_names(columns: list[str]) -> None:
     names = column_names(columns)

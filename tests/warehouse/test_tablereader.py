@@ -37,6 +37,24 @@ def test_a_set_says_what_it_holds_and_whose_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("left_out", "told", "tables"),
+    [
+        pytest.param(["queries", "audit"], {"queries", "audit"}, ["items"], id="both"),
+        pytest.param(["audit"], {"audit"}, ["items", "queries"], id="audit-trail"),
+        pytest.param([], set(), ["items", "queries", "audit"], id="nothing"),
+        pytest.param(None, None, ["items", "queries", "audit"], id="nobody-knows"),
+    ],
+)
+def test_a_table_that_the_pull_did_not_ask_for_is_none_of_the_set(
+    tmp_path: Path, left_out: list[str] | None, told: set[str] | None, tables: list[str]
+) -> None:
+    found = read_tables(FILES, publish(tmp_path, {"items": [], "queries": [], "audit": []}, left_out=left_out))
+
+    assert found.left_out == told
+    assert [table.name for table in found.tables] == tables
+
+
+@pytest.mark.parametrize(
     "covers",
     [
         {"participants": "all"},

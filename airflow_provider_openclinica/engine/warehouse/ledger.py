@@ -14,6 +14,7 @@ compared with it:
 # ruff: noqa: S608 - names are quoted, values are parameters
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ from airflow_provider_openclinica.errors import FileError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+
+    Told = Mapping[str, Mapping[str, int]]  #: table -> what -> how many rows
 
     from airflow_provider_openclinica.engine.increments import Covers
     from airflow_provider_openclinica.engine.tablereader import PublishedTables
@@ -42,6 +45,7 @@ COLUMNS: dict[str, type] = {
     "manifest_sha256": str,
     "row_count": int,
     "loaded_at": datetime,
+    "counts": str,
 }
 READ = ("load", "tables", "study_oid", "mode", "until", "selection", "manifest_sha256")
 PULL_ALL = "Load the sets in the order they were pulled in, or a full one: that brings everything up to date."
@@ -73,12 +77,18 @@ class Ledger:
         self._table = quoted(schema, self._name)
 
     def look(self) -> list[Entry]:
-        """Return all loads, in a transaction of its own. The table is made unless it is there, and stays."""
+        """Return all loads, in a transaction of its own. The table is made unless it is there, and stays.
+
+        One that an earlier version of this package has made gets the columns that it lacks.
+        """
         database = self._database
         database.begin()
-        if database.columns(self._schema, self._name) is None:
-            told = ", ".join(f"{quoted(name)} {database.types[kind]}" for name, kind in COLUMNS.items())
-            database.execute(f"CREATE TABLE {self._table} ({told})")
+        there = database.columns(self._schema, self._name)
+        declared = {name: f"{quoted(name)} {database.types[kind]}" for name, kind in COLUMNS.items()}
+        if there is None:
+            database.execute(f"CREATE TABLE {self._table} ({', '.join(declared.values())})")
+        for name in () if there is None else COLUMNS.keys() - there.keys():
+            database.execute(f"ALTER TABLE {self._table} ADD COLUMN {declared[name]}")
         entries = self.entries()
         database.commit()
         return entries
@@ -95,18 +105,25 @@ class Ledger:
             for load, tables, study_oid, mode, until, selection, sha256 in rows
         ]
 
-    def add(self, load: int, rows: Mapping[str, int], mode: str, published: PublishedTables) -> None:
+    def counts(self, load: int, tables: Collection[str]) -> Told:
+        """Return what a load did to these tables, as ``add`` was told; nothing if it was before that was kept."""
+        rows = self._database.query(f'SELECT "tables", "counts" FROM {self._table} WHERE "load" = {load}')
+        kept = [counts for name, counts in rows if name in tables and counts]
+        return {name: told for counts in kept for name, told in json.loads(counts).items()}
+
+    def add(self, load: int, counts: Mapping[str, Told], mode: str, published: PublishedTables) -> None:
         """Note a load.
 
-        :param rows: how many rows of the set went to each table.
+        :param counts: what it did, by the tables' names in the set, ``wide`` for all wide ones, and in the database.
         """
         covers, insert = published.covers, self._database.insert(self._table, COLUMNS)
         covered: list[str | None] = [None] * 4
         if covers:
             covered = [covers.participants, _stored(covers.since), _stored(covers.until), covers.selection]
         now = _stored(datetime.now(UTC))
-        for tables, count in rows.items():
-            values = [load, tables, published.study_oid, mode, *covered, published.sha256, count, now]
+        for tables, told in counts.items():
+            rows = sum(each["rows"] for each in told.values())
+            values = [load, tables, published.study_oid, mode, *covered, published.sha256, rows, now, json.dumps(told)]
             self._database.execute(insert, values)
 
 

@@ -10,7 +10,7 @@ stay untouched, and do not travel.
 # ruff: noqa: S608 - names are quoted, values are parameters
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from airflow_provider_openclinica.engine.files import Files
     from airflow_provider_openclinica.engine.tablereader import PublishedTable, PublishedTables
     from airflow_provider_openclinica.engine.warehouse.databases import Database
+    from airflow_provider_openclinica.engine.warehouse.ledger import Entry
 
 MODES = ("merge", "append", "replace", "create")
+MAY_BE_LEFT_OUT = frozenset({"queries", "audit"})  #: of a pull
 COVERED, STALE = "_openclinica_covered", "_openclinica_stale"  #: temporary tables
 
 
@@ -83,12 +85,15 @@ class Counts:
 class Loaded:
     """What became of a set.
 
-    :param load: its number in the database; None where it had been loaded already.
+    :param load: its number in the database; None where there was nothing to load.
     :param tables: by the name in the database.
+    :param is_new: this load it was. Else the set had been loaded already, and this is what became of it then; no tables
+        if that was before the ledger kept their counts.
     """
 
     load: int | None
     tables: dict[str, Counts]
+    is_new: bool = True
 
     @property
     def has_changed(self) -> bool:
@@ -110,9 +115,9 @@ def load(files: Files, published: PublishedTables, database: Database, how: How,
     ledger, families = Ledger(database, how.schema, how.prefix), _families(published, how)
     with plain_errors("show what it holds"):
         entries = ledger.look()
-    wanted = still_to_load(entries, published, families, how.mode)
-    if not wanted:
-        return Loaded(load=None, tables={})
+        wanted = still_to_load(entries, published, families, how.mode)
+        if not wanted:
+            return _loaded_before(ledger, entries, published, families)
     loading = _Loading(database, how, published, scratch, files)
     loading.fetch(wanted)
     with plain_errors("load the tables"):
@@ -123,10 +128,10 @@ def load(files: Files, published: PublishedTables, database: Database, how: How,
             wanted = still_to_load(entries, published, wanted, how.mode)
             if not wanted:  # somebody else has just done so
                 database.rollback()
-                return Loaded(load=None, tables={})
+                return _loaded_before(ledger, entries, published, families)
             number = max((entry.load for entry in entries), default=0) + 1
             counts = loading.run(wanted, number)
-            ledger.add(number, _rows(published, wanted), how.mode, published)
+            ledger.add(number, _by_family(published, wanted, counts, how.prefix), how.mode, published)
             database.commit()
         except BaseException:
             database.undo()
@@ -134,23 +139,44 @@ def load(files: Files, published: PublishedTables, database: Database, how: How,
     return Loaded(load=number, tables=counts)
 
 
-def _rows(published: PublishedTables, families: frozenset[str]) -> dict[str, int]:
-    """Return how many rows of the set belong to each of these."""
-    return {
-        family: sum(table.rows for table in published.tables if table.family == family) for family in sorted(families)
-    }
+def _loaded_before(
+    ledger: Ledger, entries: Sequence[Entry], published: PublishedTables, families: frozenset[str]
+) -> Loaded:
+    """Return what became of a set whose tables are in the database already."""
+    loads = [entry.load for entry in entries if entry.sha256 == published.sha256 and entry.tables in families]
+    if not loads:
+        return Loaded(load=None, tables={}, is_new=False)
+    counts = {name: Counts(**told) for name, told in ledger.counts(loads[-1], families).items()}
+    return Loaded(load=loads[-1], tables=counts, is_new=False)
+
+
+def _by_family(
+    published: PublishedTables, families: frozenset[str], counts: dict[str, Counts], prefix: str
+) -> dict[str, dict[str, dict[str, int]]]:
+    """Return counts as the ledger keeps them."""
+    told: dict[str, dict[str, dict[str, int]]] = {family: {} for family in sorted(families)}
+    for table in published.tables:
+        if table.family in families:
+            name = table_name(table.name, prefix)
+            told[table.family][name] = asdict(counts[name])
+    return told
 
 
 def _families(published: PublishedTables, how: How) -> frozenset[str]:
-    """Return what the set has of what is wanted. An empty codebook only says that there were no metadata.
+    """Return what the set has of what is wanted.
+
+    An empty codebook only says that there were no metadata. And where nobody knows what the pull asked for, no queries
+    and no audit trail only say that it may not have been these.
 
     :raises FileError: it lacks something that is asked for by name.
     """
-    has = {table.family for table in published.tables if table.rows or table.name != "codebook"}
+    silent = {"codebook"} if published.left_out is not None else {"codebook", *MAY_BE_LEFT_OUT}
+    has = {table.family for table in published.tables if table.rows or table.name not in silent}
     if how.tables is not None and (lacking := how.tables - has):
         raise FileError(
             f"The tables in {published.folder} are without {', '.join(sorted(lacking))}",
-            next_step="Let OpenClinicaToTablesOperator make them, too, or leave them out here.",
+            next_step="Let OpenClinicaToTablesOperator make them, too (queries and audit, of a pull that asks for "
+            "them), or leave them out here.",
         )
     return frozenset(has if how.tables is None else how.tables)
 

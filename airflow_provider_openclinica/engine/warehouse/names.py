@@ -4,7 +4,7 @@
     column_names(["I_X", "I_X_text"])          {"I_X": "i_x", "I_X_text": "i_x_text"}
 
 All are lower case, digits and ``_``, so they can be written without quotes, and hardly any database takes them for
-something else. A name depends on nothing but what it stands for, so it is the same in every load.
+something else. A name depends on nothing but what it stands for, so it is the same in every load and every database.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LONGEST = 63  #: bytes that PostgreSQL keeps of a name
 OTHER = re.compile(r"[^a-z0-9_]")
+#: Columns that each table of PostgreSQL has, so that no other one may be called so.
+TAKEN = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
 PREFIX = re.compile(r"[a-z_][a-z0-9_]{0,29}")
 SUFFIXES = len("_participant")  #: bytes that are left for what is derived from a table's name
 
@@ -35,7 +37,7 @@ def table_name(table: str, prefix: str = "") -> str:
 
 
 def column_names(columns: Iterable[str]) -> dict[str, str]:
-    """Return what each column is called in the database.
+    """Return what each column is called in the database; one that cannot be called so gets a digest behind its name.
 
     :raises FileError: two of them would have the same name.
     """
@@ -69,7 +71,7 @@ def listed(names: Iterable[str]) -> str:
 
 def _legal(readable: str, whole: str, longest: int, prefix: str = "") -> str:
     name = OTHER.sub("_", readable.lower())
-    if len(name) > longest or name != readable.lower() or name[:1].isdigit():
+    if len(name) > longest or name != readable.lower() or name[:1].isdigit() or name in TAKEN:
         digest = hashlib.sha256(whole.casefold().encode()).hexdigest()[:8]
         name = f"{'_' if name[:1].isdigit() and not prefix else ''}{name[: longest - 10]}_{digest}"
     return prefix + name
