@@ -4,6 +4,8 @@
     with Comparison(files, folder, stop) as comparison:
         comparison.compare(table, before, after)    as often as there is a table; yields batches of changes
         comparison.counts                           rows inserted, changed and removed, by table
+        comparison.places()                         how many rows of which event and of which form
+    with room(study_oid):                           around all that writes files of this machine: says so if it is full
 
 DuckDB does it (the extra ``warehouse``), in three steps. First each participant's rows are added up to a digest, on
 both sides: that reads the tables once and holds a number for each participant. Of those whose digest is another one
@@ -17,15 +19,22 @@ Rows belong together by their keys; where several have the same ones (``rowkeys`
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow_provider_openclinica.engine.changesql import CHANGED, INSERTED, PLACE, REMOVED, ChangesQuery, sql_text
 from airflow_provider_openclinica.engine.columns import Column
 from airflow_provider_openclinica.engine.increments import told_selection
-from airflow_provider_openclinica.engine.rowkeys import ORDINAL, OWN_KEYS, keys_of, numbered
 from airflow_provider_openclinica.engine.tablereader import PARTICIPANTS, local_copy
 from airflow_provider_openclinica.engine.tables import WIDE
-from airflow_provider_openclinica.errors import ConfigurationError, FileError, WaitInterruptedError
-from airflow_provider_openclinica.odm.flattener import DATES
+from airflow_provider_openclinica.errors import (
+    ConfigurationError,
+    FileError,
+    FileUnavailableError,
+    WaitInterruptedError,
+)
 
 if TYPE_CHECKING:
     import threading
@@ -37,13 +46,7 @@ if TYPE_CHECKING:
 
     Row = tuple[Any, ...]
 
-INSERTED, CHANGED, REMOVED = "inserted", "changed", "removed"
 USUAL = ("participants", "events", "forms", "items")
-#: Columns that say of a row which one it is; null where its table has no such.
-PLACE = (
-    *("study_oid", "subject_key", "participant_id", "study_event_oid", "study_event_repeat_key"),
-    *("form_oid", "form_repeat_key", "item_group_oid", "item_group_repeat_key", "item_oid"),
-)
 COLUMNS = [
     Column("table", str, nullable=False),
     Column("change", str, nullable=False),
@@ -53,13 +56,13 @@ COLUMNS = [
     *(Column(name, str) for name in ("column", "old_value", "new_value")),
 ]
 OF_ROW = len(COLUMNS) - 3  #: columns in front that are the same in all changes of a row
-#: What a row repeats of something above it, and the table that it is compared in.
-REPEATED = {"participant_id": "participants", "form_layout_oid": "forms"}
+EVENT, FORM = (2 + PLACE.index(name) for name in ("study_event_oid", "form_oid"))  #: which columns they are
 
 #: MB for DuckDB, and as many more for each column; what does not fit lies in its temporary folder.
 MEMORY, MEMORY_OF_COLUMN = 256, 1
 CELLS_AT_ONCE = 10_000_000  #: that are compared, of both sides, of the participants that are joined at a time
 CHANGES_IN_BATCH = 20_000
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  #: what an operating system calls a full disk
 
 
 def chosen(before: PublishedTables | None, after: PublishedTables, wanted: Sequence[str] | None) -> list[str]:
@@ -71,16 +74,23 @@ def chosen(before: PublishedTables | None, after: PublishedTables, wanted: Seque
     """
     _check_comparable(before, after)
     sides = [after] if before is None else [before, after]
-    families = [{table.family for table in side.tables} for side in sides]
     asked = USUAL if wanted is None else tuple(dict.fromkeys(wanted))
-    common = [name for name in asked if all(name in family for family in families)]
-    if lacking := set(asked) - set(common) if wanted is not None or not common else ():
+    lacking = {side.folder: [name for name in asked if name not in _families(side)] for side in sides}
+    common = [name for name in asked if not any(name in names for names in lacking.values())]
+    if len(common) < len(asked) and (wanted is not None or not common):
+        told = [f"{folder} is without {', '.join(names)}" for folder, names in lacking.items() if names]
         raise FileError(
-            f"Both sets are to have the tables {', '.join(sorted(lacking))}, and one has not",
-            next_step="Make the tables with the same list of tables before and after.",
+            f"Both sets are to have the tables {', '.join(sorted(set(asked) - set(common)))}, and one has not",
+            meaning="; ".join(told),
+            next_step="Make the tables with the same list of tables before and after, of pulls that ask for the same.",
         )
     names = dict.fromkeys(table.name for side in reversed(sides) for table in side.tables if table.family in common)
     return sorted(names, key=lambda name: common.index(WIDE if name not in common else name))
+
+
+def _families(side: PublishedTables) -> set[str]:
+    """Return what a set tells of. An empty codebook only says that there were no metadata."""
+    return {table.family for table in side.tables if table.rows or table.name != "codebook"}
 
 
 def _check_comparable(before: PublishedTables | None, after: PublishedTables) -> None:
@@ -101,6 +111,12 @@ def _check_comparable(before: PublishedTables | None, after: PublishedTables) ->
         raise FileError(
             f"The tables in {before.folder} hold only participants that had changed, so it is not known what was there",
             next_step="Let before_uri be the tables of a full pull.",
+        )
+    if before.covers and after.covers and before.covers.until > after.covers.until:
+        raise FileError(
+            f"The tables before are as of {before.covers.until.isoformat()}, "
+            f"those after as of {after.covers.until.isoformat()}, which is earlier",
+            next_step="Let before_uri be the set that was pulled first.",
         )
 
 
@@ -127,6 +143,7 @@ class Comparison:
             }
         )
         self.counts: dict[str, dict[str, int]] = {}
+        self._places: Counter[tuple[str, str | None, str | None]] = Counter()  # family, event, form -> rows
 
     def __enter__(self) -> Self:
         return self
@@ -144,16 +161,42 @@ class Comparison:
     ) -> Iterator[dict[str, list[Any]]]:
         """Yield what has changed in a table, in batches of columns; what is counted is complete afterwards.
 
-        :raises FileUnavailableError: a table cannot be read.
+        :raises FileUnavailableError: a table cannot be had, or there is no room for it.
+        :raises FileError: a table is not what this package writes.
         :raises WaitInterruptedError: it was stopped.
         """
+        study = after.study_oid or ""
         try:
             for batch in self._compared(name, before, after):
                 if self._stop.is_set():
                     raise WaitInterruptedError("Stopped while tables were being compared")
                 yield batch
+        # DuckDB's own words are shown nowhere: they may quote a cell.
         except self._duckdb.InterruptException:
             raise WaitInterruptedError("Stopped while tables were being compared") from None
+        except (self._duckdb.OutOfMemoryException, self._duckdb.IOException) as error:  # of both the disk may be why
+            raise _no_room(f"DuckDB raised {type(error).__name__}", study) from None
+        except self._duckdb.Error as error:
+            uris = [table.uri for side in (before, after) if side and (table := side.table(name))]
+            raise FileError(
+                f"{' or '.join(uris)} cannot be read",
+                study=study,
+                meaning=f"it is damaged, or something else has written it (DuckDB raised {type(error).__name__})",
+                next_step="Make these tables anew with OpenClinicaToTablesOperator.",
+            ) from None
+
+    def places(self) -> dict[str, dict[str, dict[str, int]]]:
+        """Return how many rows have changed in any way, ``by_event`` and ``by_form``: OID -> table -> rows.
+
+        The tables of all item groups are ``wide`` here, so the study's design bounds how long this gets.
+        """
+        found: dict[str, dict[str, dict[str, int]]] = {"by_event": {}, "by_form": {}}
+        for (family, *oids), rows in sorted(self._places.items(), key=str):
+            for tables_of, oid in zip(found.values(), oids, strict=True):
+                if oid:  # what is above it has none
+                    tables = tables_of.setdefault(oid, {})
+                    tables[family] = tables.get(family, 0) + rows
+        return found
 
     def _compared(
         self, name: str, before: PublishedTables | None, after: PublishedTables
@@ -162,10 +205,11 @@ class Comparison:
         old, new = (before.table(name) if before else None), after.table(name)
         if old and new and old.sha256 == new.sha256:
             return
+        family = next(table.family for table in (old, new) if table)
         sides = [None if table is None else local_copy(self._files, table, self._folder) for table in (old, new)]
         self._view_sides(sides)
         columns = [self._columns(side) for side in ("old", "new")]
-        query = _Query(name, *columns)
+        query = ChangesQuery(name, *columns)
         # It takes columns in vectors of a fixed length, so a wide table needs more, though not for being a long one.
         memory = MEMORY + MEMORY_OF_COLUMN * max(map(len, columns))
         self._database.execute(f"SET memory_limit = '{memory}MB'")
@@ -182,6 +226,7 @@ class Comparison:
                     if row[:OF_ROW] != last:
                         last = row[:OF_ROW]
                         counts[row[1]] += 1
+                        self._places[family, row[EVENT], row[FORM]] += 1
                 yield {column.name: list(cells) for column, cells in zip(COLUMNS, zip(*rows, strict=True), strict=True)}
         for path in {side for side in sides if side}:
             path.unlink()
@@ -190,7 +235,7 @@ class Comparison:
         """Let ``old`` and ``new`` be the tables; one that is not there is the other one without its rows."""
         there = next(side for side in sides if side)
         for view, side in zip(("old", "new"), sides, strict=True):
-            rows = f"SELECT * FROM read_parquet({_text(str(side or there))})"  # noqa: S608 - a path, quoted
+            rows = f"SELECT * FROM read_parquet({sql_text(str(side or there))})"  # noqa: S608 - a path, quoted
             self._database.execute(f"CREATE OR REPLACE VIEW {view} AS {rows}{'' if side else ' WHERE false'}")
 
     def _columns(self, view: str) -> dict[str, str]:
@@ -205,7 +250,7 @@ class Comparison:
                 next_step="Make the table participants, too.",
             )
         path = local_copy(self._files, participants, self._folder)
-        covered = f"SELECT subject_key FROM read_parquet({_text(str(path))})"  # noqa: S608 - a path, quoted
+        covered = f"SELECT subject_key FROM read_parquet({sql_text(str(path))})"  # noqa: S608 - a path, quoted
         self._database.execute(f"DELETE FROM differing WHERE part_of NOT IN ({covered})")  # noqa: S608
 
     def _rows(self, query: str) -> list[Row]:
@@ -213,137 +258,35 @@ class Comparison:
         return rows
 
 
-class _Query:
-    """The SQL that compares a table, which lies in the views ``old`` and ``new``.
-
-    :param before: column -> type, as DuckDB calls it.
-    """
-
-    def __init__(self, name: str, before: dict[str, str], after: dict[str, str]) -> None:
-        self._name = name
-        self._keys = keys_of(name)
-        self._sides = {"old": before, "new": after}
-        passed = {*self._keys, *(column for column, table in REPEATED.items() if table != name)}
-        passed |= {f"{column}_parsed" for column in DATES.get(name, ())}
-        self._compared = [column for column in dict.fromkeys([*after, *before]) if column not in passed]
-        #: What is added up and joined together: a participant, or a form of the codebook.
-        self.group = "subject_key" if "subject_key" in self._keys else "form_oid"
-
-    def differing(self, cells_at_once: int) -> str:
-        """Make the table ``differing``: participants whose rows are not the same ones, and when to look at them."""
-        rows_at_once = max(1, cells_at_once // max(1, len(self._compared)))
-        return f"""
-            CREATE OR REPLACE TEMP TABLE differing AS
-            WITH old_digests AS ({self._digests("old")}), new_digests AS ({self._digests("new")})
-            SELECT
-                coalesce(o.part_of, n.part_of) AS part_of,
-                sum(coalesce(o.rows_in, 0) + coalesce(n.rows_in, 0)) OVER (
-                    ORDER BY coalesce(o.part_of, n.part_of) ROWS UNBOUNDED PRECEDING
-                ) // {rows_at_once} AS piece
-            FROM old_digests o FULL OUTER JOIN new_digests n ON o.part_of = n.part_of
-            WHERE o.digest IS DISTINCT FROM n.digest OR o.rows_in IS DISTINCT FROM n.rows_in
-        """  # noqa: S608 - names of columns, quoted
-
-    def _digests(self, side: str) -> str:
-        """Sum a 64-bit hash of each row, which takes them in any order."""
-        group = _quoted(self.group)
-        return f"""
-            SELECT r.{group} AS part_of, count(*) AS rows_in, sum({self._hash_of_row(side)}::HUGEINT) AS digest
-            FROM {side} AS r GROUP BY r.{group}
-        """  # noqa: S608 - names of columns, quoted
-
-    def apart(self) -> str:
-        """Make the table ``apart``: the hashes of those rows of a piece that are not on both sides."""
-        old, new = (
-            f"SELECT {self._hash_of_keys()} AS of_keys, {self._hash_of_row(side)} AS of_row, {count} AS times"  # noqa: S608
-            f" FROM ({self._piece(side)}) AS r"
-            for side, count in (("old", 1), ("new", -1))
-        )
-        return f"""
-            CREATE OR REPLACE TEMP TABLE apart AS
-            SELECT of_keys, of_row FROM ({old} UNION ALL {new}) GROUP BY of_keys, of_row HAVING sum(times) <> 0
-        """  # noqa: S608 - names of columns, quoted
-
-    def _hash_of_keys(self) -> str:
-        return f"hash({', '.join(f'r.{_quoted(key)}' for key in self._keys)})"
-
-    def _hash_of_row(self, side: str) -> str:
-        """Hash a row of the relation ``r``. That it changes and its hash does not, happens once in 2^64 times."""
-        cells = [f"r.{_quoted(key)}" for key in self._keys]
-        cells += [self._cell(side, column, "r") for column in self._compared]
-        # Twice, since hashes of several cells are joined by exclusive or: where two rows exchange the last of them, the
-        # sum of what came of it once would be the same far too often.
-        return f"hash(hash({', '.join(cells)}))"
-
-    def _piece(self, side: str) -> str:
-        within = "(SELECT part_of FROM differing WHERE piece = $1)"
-        return f"SELECT * FROM {side} WHERE {_quoted(self.group)} IN {within}"  # noqa: S608 - names, quoted
-
-    def changes(self) -> str:
-        """Return what selects the changes of a piece, in an order that depends on nothing but them."""
-        on = " AND ".join(f"o.{key} IS NOT DISTINCT FROM n.{key}" for key in map(_quoted, [*self._keys, ORDINAL]))
-        pairs = [(self._cell("old", column, "o"), self._cell("new", column, "n")) for column in self._compared]
-        cells = ", ".join(
-            f"{{'name': {_text(column)}, 'old': {old}, 'new': {new}}}"
-            for column, (old, new) in zip(self._compared, pairs, strict=True)
-        )
-        whole = "NULL::VARCHAR", "NULL::VARCHAR", "NULL::VARCHAR"
-        if self._name == "items":
-            whole = "'value'", "o.value", "n.value"
-        return f"""
-            WITH o AS ({self._numbered("old")}), n AS ({self._numbered("new")}),
-            joined AS (
-                SELECT
-                    CASE WHEN o.{ORDINAL} IS NULL THEN '{INSERTED}' WHEN n.{ORDINAL} IS NULL THEN '{REMOVED}'
-                        ELSE '{CHANGED}' END AS change,
-                    {", ".join(self._place())},
-                    coalesce(n.{ORDINAL}, o.{ORDINAL}) AS ordinal,
-                    CASE WHEN o.{ORDINAL} IS NULL OR n.{ORDINAL} IS NULL
-                        THEN [{{'name': {whole[0]}, 'old': {whole[1]}, 'new': {whole[2]}}}]
-                        ELSE [{cells}] END AS cells
-                FROM o FULL OUTER JOIN n ON {on}
-                WHERE o.{ORDINAL} IS NULL OR n.{ORDINAL} IS NULL
-                    OR {" OR ".join(f"{old} IS DISTINCT FROM {new}" for old, new in pairs)}
-            ),
-            told AS (SELECT * EXCLUDE (cells), unnest(cells) AS cell FROM joined)
-            SELECT {_text(self._name)}, * EXCLUDE (cell), cell.name, cell.old, cell.new
-            FROM told WHERE change <> '{CHANGED}' OR cell.old IS DISTINCT FROM cell.new
-            ORDER BY ALL
-        """  # noqa: S608 - names of columns, quoted
-
-    def _numbered(self, side: str) -> str:
-        """Return the rows of a piece that are apart, with their ordinal."""
-        same = f"apart.of_keys = {self._hash_of_keys()} AND apart.of_row = {self._hash_of_row(side)}"
-        rows = f"SELECT r.* FROM ({self._piece(side)}) AS r SEMI JOIN apart ON {same}"  # noqa: S608 - names, quoted
-        return numbered(f"({rows})", self._name, list(self._sides[side]))
-
-    def _place(self) -> Iterator[str]:
-        """Yield the columns that say which row it is."""
-        there = {*self._keys, *(REPEATED if self.group == "subject_key" else ())}  # an item, too, may be called so
-        for name in PLACE:
-            yield f"coalesce(n.{name}, o.{name}) AS {name}" if name in there else f"NULL::VARCHAR AS {name}"
-        own = [f"coalesce(n.{key}, o.{key})" for key in map(_quoted, OWN_KEYS.get(self._name, ()))]
-        # DN_1/CDN_2; of a thread without notes DN_1, of a note whose thread has no ID /CDN_2
-        parts = ", '/' || ".join(own)
-        yield f"nullif(concat({parts}), '') AS record_id" if own else "NULL::VARCHAR AS record_id"
-
-    def _cell(self, side: str, column: str, alias: str) -> str:
-        """Return a cell as text; null where that side has no such column."""
-        kind = self._sides[side].get(column)
-        cell = f"{alias}.{_quoted(column)}"
-        if kind is None:
-            return "NULL::VARCHAR"
-        if kind == "VARCHAR":
-            return cell
-        if {"BIGINT", "DOUBLE"} == {known.get(column) for known in self._sides.values()}:
-            cell += "::DOUBLE"  # an integer of one version may be a float of the next: 72 is no other value than 72.0
-        text = f"{cell}::VARCHAR"
-        return f"replace({text}, ' ', 'T')" if kind.startswith("TIMESTAMP") else text
-
-
 def total(counts: Iterable[dict[str, int]]) -> int:
     """Return how many rows have changed in any way."""
     return sum(sum(each.values()) for each in counts)
+
+
+@contextlib.contextmanager
+def room(study_oid: str | None) -> Iterator[None]:
+    """Say so where a file of this machine cannot be written, since the disk is full.
+
+    :raises FileUnavailableError: it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise _no_room(os.strerror(error.errno), study_oid or "") from None
+
+
+def _no_room(why: str, study: str) -> FileUnavailableError:
+    return FileUnavailableError(
+        "There is no room on this worker to compare the tables",
+        study=study,
+        meaning=f"the temporary folder does not take what memory does not hold ({why})",
+        next_step=(
+            "Let TMPDIR name a folder with room for several times what both sets take. Where it has that, choose among "
+            "the tables with tables: those of many columns want the most memory."
+        ),
+    )
 
 
 def _duckdb() -> Any:
@@ -359,11 +302,3 @@ def _duckdb() -> Any:
             next_step="Install airflow-provider-openclinica[warehouse] on the workers.",
         ) from error
     return duckdb
-
-
-def _quoted(name: str) -> str:
-    return '"{}"'.format(name.replace('"', '""'))
-
-
-def _text(text: str) -> str:
-    return "'{}'".format(text.replace("'", "''"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_openclinica.engine.changes import COLUMNS, Comparison, chosen, total
+from airflow_provider_openclinica.engine.changes import COLUMNS, Comparison, chosen, room, total
 from airflow_provider_openclinica.engine.columns import Built
 from airflow_provider_openclinica.engine.tablefiles import writer_of
 from airflow_provider_openclinica.engine.tablereader import read_tables
@@ -47,8 +47,9 @@ class OpenClinicaChangesOperator(Stoppable, BaseOperator):
     folder first.
 
     Returns ``output_uri``, ``format``, ``tables`` (for each table that was compared how many of its rows were
-    ``inserted``, ``changed`` and ``removed``), ``rows`` of the table of changes, its ``size`` in bytes, and ``sha256``
-    of the manifest. No data.
+    ``inserted``, ``changed`` and ``removed``), ``by_event`` and ``by_form`` (for each OID and table how many
+    rows were any of these), ``rows`` of the table of changes, its ``size`` in bytes, and ``sha256`` of the manifest. No
+    data.
 
     :param before_uri: folder of the tables before. Templated.
     :param after_uri: folder of the tables after. Templated.
@@ -93,6 +94,11 @@ class OpenClinicaChangesOperator(Stoppable, BaseOperator):
                 f"{file_address(getattr(self, name), name).rstrip('/')}/"
                 for name in ("before_uri", "after_uri", "output_uri")
             )
+            if _place(before_uri) == _place(after_uri):
+                raise ConfigurationError(
+                    "before_uri and after_uri are the same folder, so no change could ever be found",
+                    next_step="Let each night have a folder of its own, as docs/changes.md does.",
+                )
             if _place(output_uri) in (_place(before_uri), _place(after_uri)):
                 raise ConfigurationError(
                     "output_uri is the folder of tables that are compared", next_step="Give the changes a folder."
@@ -100,7 +106,7 @@ class OpenClinicaChangesOperator(Stoppable, BaseOperator):
             files = ObjectStorage()
             files.check_target(output_uri)
             before, after = self._before(files, before_uri), read_tables(files, after_uri)
-            with scratch_folder() as folder:
+            with room(after.study_oid), scratch_folder() as folder:
                 told = self._compare(files, before, after, folder, output_uri)
         found = total(told["tables"].values())
         self.log.info("Rows that were inserted, changed or removed: %d. Told in %s", found, output_uri)
@@ -120,7 +126,10 @@ class OpenClinicaChangesOperator(Stoppable, BaseOperator):
         except FileUnavailableError as error:
             cause = error.__cause__
             if self.allow_no_before and cause and isinstance(cause.__cause__, FileNotFoundError):
-                self.log.info("There are no tables in %s yet: everything counts as inserted", uri)
+                self.log.warning(
+                    "There are no tables in %s: all counts as inserted. Unless it is the first time, check the address",
+                    uri,
+                )
                 return None
             raise
 
@@ -153,6 +162,7 @@ class OpenClinicaChangesOperator(Stoppable, BaseOperator):
             "output_uri": output_uri,
             "format": self.format,
             "tables": comparison.counts,
+            **comparison.places(),
             "rows": built.rows,
             "size": published["size"],
             "sha256": published["sha256"],

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_openclinica.engine import changes as engine
 from airflow_provider_openclinica.engine.changes import COLUMNS, Comparison, chosen, total
+from airflow_provider_openclinica.engine.changesql import ChangesQuery
 from airflow_provider_openclinica.engine.columns import Column
 from airflow_provider_openclinica.engine.rowkeys import keys_of
 from airflow_provider_openclinica.engine.tablereader import read_tables
@@ -43,15 +44,22 @@ def compared(
     folder: Path, before: PublishedTables | None, after: PublishedTables, *tables: str
 ) -> tuple[list[Row], dict[str, dict[str, int]]]:
     """Return all changes, and their counts."""
+    found, comparison = finished(folder, before, after, *tables)
+    return found, comparison.counts
+
+
+def finished(
+    folder: Path, before: PublishedTables | None, after: PublishedTables, *tables: str
+) -> tuple[list[Row], Comparison]:
     copies = folder / "copies"
-    copies.mkdir()
+    copies.mkdir(exist_ok=True)
     found: list[Row] = []
     with Comparison(LocalFiles(), copies, NEVER) as comparison:
         for name in chosen(before, after, tables or None):
             for batch in comparison.compare(name, before, after):
                 assert list(batch) == [column.name for column in COLUMNS]
                 found += [dict(zip(batch, cells, strict=True)) for cells in zip(*batch.values(), strict=True)]
-    return found, comparison.counts
+    return found, comparison
 
 
 @pytest.fixture
@@ -243,6 +251,30 @@ def test_a_set_of_changed_participants_says_nothing_of_the_others(tmp_path: Path
     ]
 
 
+def test_rows_are_counted_by_event_and_by_form(tmp_path: Path) -> None:
+    event = participant("P1") | {"study_event_oid": "SE_DAY1", "study_event_repeat_key": "1"}
+    elsewhere = {"study_event_oid": "SE_DAY2", "form_oid": "F_LABS"}
+    before = in_set(
+        tmp_path / "before",
+        participants=[participant("P1")],
+        events=[event],
+        items=[PULSE, item("P1", "I_A", "1", **elsewhere)],
+        weights=[weight("P1", 60)],
+    )
+    after = in_set(
+        tmp_path / "after",
+        participants=[participant("P1", status="Removed"), participant("P2")],
+        events=[event | {"status": "completed"}],
+        items=[PULSE | {"value": "80", "removed": True}, item("P1", "I_B", "1", **elsewhere)],
+        weights=[weight("P1", 61), weight("P1", 1, study_event_oid="SE_DAY2")],
+    )
+    _, comparison = finished(tmp_path, before, after, "participants", "events", "items", "wide")
+    assert comparison.places() == {
+        "by_event": {"SE_DAY1": {"events": 1, "items": 1, "wide": 1}, "SE_DAY2": {"items": 2, "wide": 1}},
+        "by_form": {"F_VITALS": {"items": 1, "wide": 2}, "F_LABS": {"items": 2}},
+    }
+
+
 def test_where_there_was_nothing_everything_is_inserted(tmp_path: Path) -> None:
     after = in_set(tmp_path / "after", participants=[participant("P1")], items=[PULSE])
     _, counts = compared(tmp_path, None, after)
@@ -269,6 +301,23 @@ def test_a_table_that_cannot_be_compared_is_refused(
 ) -> None:
     with pytest.raises(FileError, match=says):
         chosen(in_set(tmp_path / "before", **before), in_set(tmp_path / "after", **after), wanted)
+
+
+@pytest.mark.parametrize("empty", ["before", "after"])
+def test_a_codebook_that_was_made_without_metadata_is_not_compared(tmp_path: Path, empty: str) -> None:
+    row = {"study_oid": "S_JUNO", "form_oid": "F_A", "item_group_oid": "IG_A", "item_oid": "I_A", "choice_number": 1}
+    before, after = (
+        in_set(tmp_path / side, codebook=[] if side == empty else [row], items=[PULSE]) for side in ("before", "after")
+    )
+    with pytest.raises(FileError, match=rf"tables codebook, and one has not: \S+/{empty}/ is without codebook"):
+        chosen(before, after, ["items", "codebook"])
+
+
+def test_sets_in_reverse_are_refused(tmp_path: Path) -> None:
+    before, after = (in_set(tmp_path / str(hour), full(at(hour)), items=[]) for hour in (2, 1))
+    with pytest.raises(FileError, match=r"before are as of 2026-03-01T02:00\S+, those after as of 2026-03-01T01"):
+        chosen(before, after, None)
+    assert chosen(after, before, None) == chosen(after, after, None) == ["items"]
 
 
 def test_sets_of_two_studies_are_refused(tmp_path: Path) -> None:
@@ -308,7 +357,7 @@ def test_a_killed_task_stops(tmp_path: Path) -> None:
 def test_a_long_query_is_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, after = in_set(tmp_path / "before", items=[]), in_set(tmp_path / "after", items=[PULSE])
     for_hours = "CREATE TEMP TABLE differing AS SELECT sum(hash(range)) AS piece FROM range(1000000000000)"
-    monkeypatch.setattr(engine._Query, "differing", lambda *_: for_hours)
+    monkeypatch.setattr(ChangesQuery, "differing", lambda *_: for_hours)
     with Comparison(LocalFiles(), tmp_path, NEVER) as comparison:
         killed = threading.Timer(0.3, comparison.interrupt)
         killed.start()

@@ -18,6 +18,7 @@ from airflow_provider_openclinica.errors import (
     WaitInterruptedError,
 )
 from airflow_provider_openclinica.operators.changes import OpenClinicaChangesOperator
+from tests.fulldisk import largest_file
 from tests.tables import files_in, table
 from tests.warehouse.sets import at, full, item, participant, publish
 
@@ -54,10 +55,12 @@ def test_changes_become_a_table_and_an_event(
     operator = comparing()
     told = task.run(operator)
     counts = {"participants": NONE | {"inserted": 1}, "items": {"inserted": 1, "changed": 1, "removed": 1}}
-    assert {name: told[name] for name in ("output_uri", "format", "tables", "rows")} == {
+    assert {name: told[name] for name in ("output_uri", "format", "tables", "by_event", "by_form", "rows")} == {
         "output_uri": f"{tmp_path}/output/",
         "format": "parquet",
         "tables": counts,
+        "by_event": {"SE_DAY1": {"items": 3}},
+        "by_form": {"F_VITALS": {"items": 3}},
         "rows": 4,
     }
     rows = [
@@ -74,13 +77,17 @@ def test_changes_become_a_table_and_an_event(
     assert operator.outlets == [asset]
     extra = task.outlet_events[asset].extra
     assert (extra["study_oid"], extra["tables.items.changed"], extra["rows"]) == ("S_JUNO", 1, 4)
+    assert extra["by_event.SE_DAY1.items"] == extra["by_form.F_VITALS.items"] == 3
 
 
 def test_without_a_change_there_is_an_empty_table_and_no_event(
     task: Task, comparing: Callable[..., OpenClinicaChangesOperator], tmp_path: Path
 ) -> None:
-    operator = comparing(after_uri=f"{tmp_path}/before/")
-    assert task.run(operator)["tables"] == {"participants": NONE, "items": NONE}
+    publish(tmp_path / "same", BEFORE)
+    operator = comparing(after_uri=f"{tmp_path}/same/")
+    told = task.run(operator)
+    assert told["tables"] == {"participants": NONE, "items": NONE}
+    assert told["by_event"] == told["by_form"] == {}
     assert table(tmp_path / "output", "changes") == []
     assert operator.outlets == []
 
@@ -151,6 +158,34 @@ def test_without_tables_before_all_is_inserted_where_that_is_allowed(
 ) -> None:
     told = task.run(comparing(before_uri=f"{tmp_path}/nothing", allow_no_before=True))
     assert told["tables"] == {"participants": NONE | {"inserted": 2}, "items": NONE | {"inserted": 2}}
+
+
+def test_where_nothing_is_there_before_it_is_said_that_the_address_may_be_wrong(
+    task: Task, comparing: Callable[..., OpenClinicaChangesOperator], tmp_path: Path, told: Callable[[], str]
+) -> None:
+    task.run(comparing(before_uri=f"{tmp_path}/befroe", allow_no_before=True))
+    assert "Unless it is the first time, check the address" in told()
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_folder_is_not_compared_with_itself(
+    task: Task, comparing: Callable[..., OpenClinicaChangesOperator], tmp_path: Path, scheme: str
+) -> None:
+    with pytest.raises(AirflowFailException, match="the same folder, so no change could ever be found"):
+        task.run(comparing(after_uri=f"{scheme}{tmp_path}/before"))
+
+
+def test_a_full_worker_is_told_and_may_be_retried(
+    task: Task, comparing: Callable[..., OpenClinicaChangesOperator], tmp_path: Path
+) -> None:
+    publish(tmp_path / "after", {**AFTER, "items": [item(f"P{number}", "I_A", f"{number}") for number in range(9000)]})
+    with (
+        pytest.raises(FileUnavailableError, match=r"no room on this .*File too large.*S_JUNO"),
+        largest_file(30_000),
+    ):
+        task.run(comparing())
+    assert not (tmp_path / "output" / "_manifest.json").exists()
+    assert task.run(comparing())["tables"]["items"]["inserted"] == 9000
 
 
 def test_tables_that_cannot_be_read_are_not_taken_for_none(
