@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import posixpath
 import uuid
 from pathlib import Path
@@ -138,6 +139,8 @@ def _opened(fs: Any, path: str) -> BinaryIO:
 
 def _why(error: Exception) -> str:
     """Say what the matter is, without what a store's own message may quote."""
+    if type(error) is OSError and error.errno:
+        return os.strerror(error.errno)  # a full disk has no class of its own
     return _REASONS.get(type(error), f"the storage raised {type(error).__name__}")
 
 

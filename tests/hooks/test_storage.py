@@ -15,6 +15,7 @@ from lxml import etree
 
 from airflow_provider_openclinica.errors import ConfigurationError, FileUnavailableError
 from airflow_provider_openclinica.hooks.storage import BLOCK_BYTES, ObjectStorage
+from tests.fulldisk import largest_file
 
 
 @pytest.fixture(params=["local", "file", "s3"])
@@ -156,6 +157,15 @@ def s3_that_is_down(monkeypatch: pytest.MonkeyPatch) -> str:
     }
     monkeypatch.setenv("AIRFLOW_CONN_DOWN_S3", json.dumps({"conn_type": "aws", "extra": extra}))
     return "s3://down_s3@labs/today.csv"
+
+
+def test_a_full_disk_is_called_one(tmp_path: Path) -> None:
+    with (
+        pytest.raises(FileUnavailableError, match=r"today\.csv cannot be written: File too large"),
+        largest_file(200_000),
+        ObjectStorage().create(str(tmp_path / "today.csv")) as file,
+    ):
+        file.write(b"x" * 300_000)
 
 
 def test_a_storage_that_is_down_is_worth_a_retry_and_named(s3_that_is_down: str) -> None:
