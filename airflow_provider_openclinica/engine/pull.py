@@ -8,11 +8,10 @@ A study is pulled whole, by site or by participant; with ``auto``, whole first, 
 request for a participant names the site, since only then the document does. Participants of the study itself, and of no
 site, come one by one where there are sites: no request gives just them (docs/protocol.md, clinical data).
 
-Who changed comes one by one, too; where that would be many, everything is pulled instead, as at first.
-
-Metadata stand in the study's own document; a pull in smaller pieces has them in a file of their own, which is fetched
-first and alone: in the source, retrieves with other flags that run at the same time disturb each other. All others of a
-pull carry the same flags.
+Who changed comes one by one, too; where that would be many, everything is pulled instead, as at first. Metadata stand
+in the study's own document; a pull in smaller pieces has them in a file of their own, which is fetched first and alone:
+in the source, retrieves with other flags that run at the same time disturb each other. All others of a pull carry the
+same flags.
 """
 
 from __future__ import annotations
@@ -350,9 +349,8 @@ class _Pull:
 
     def _are_many(self, changed: int, listed: int) -> bool:
         """Tell whether everything is better pulled at once. A try that goes on does as the one before."""
-        is_settled = self._progress.covers is not None
         comes_at_once = self._how.whole_if_many and self._how.partition_by != "participant"
-        return comes_at_once and not is_settled and changed > MANY * listed
+        return comes_at_once and self._progress.covers is None and changed > MANY * listed
 
     # -- notes
 
