@@ -35,9 +35,13 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["AIRFLOW_HOME"] = str(home)
     os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(home / "dags")
     if config.pluginmanager.hasplugin("hypothesispytest"):  # not there where old Airflows are tested
-        from hypothesis import settings
+        from hypothesis import HealthCheck, settings
 
-        settings.register_profile("any-machine", deadline=None)  # a busy one is no reason to fail
+        # A busy machine is no reason to fail, and two runs of the same code try the same. Others, by chance:
+        # ``--hypothesis-profile=default``.
+        settings.register_profile(
+            "any-machine", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+        )
         settings.load_profile("any-machine")
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
 

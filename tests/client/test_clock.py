@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_openclinica.client.clock import STEP, ServerClock
 
+SLACK = STEP + 10  #: a machine may be busy between two looks at its clock
 FAR_AWAY = {"Date": "Thu, 01 Jan 2026 00:00:00 +99999999999999"}
 
 
@@ -23,7 +24,7 @@ def dated(seconds: float) -> dict[str, str]:
 def test_a_server_whose_clock_is_behind_is_asked_by_its_own(behind: float) -> None:
     clock, began = ServerClock(), time.time()
     clock.note(dated(time.time() - behind))
-    assert -STEP - 2 < clock.at(began).timestamp() - (began - behind) <= 0
+    assert -SLACK < clock.at(began).timestamp() - (began - behind) <= 0
 
 
 @given(ahead=st.floats(5, 1e7))
@@ -45,7 +46,7 @@ def test_an_answer_without_a_date_tells_nothing(headers: dict[str, str]) -> None
 def test_a_date_without_a_zone_is_gmt() -> None:
     clock, began = ServerClock(), time.time()
     clock.note({"Date": format_datetime(datetime.fromtimestamp(began - 3600, UTC)).replace("+0000", "-0000")})
-    assert -STEP - 2 < clock.at(began).timestamp() - (began - 3600) <= 0
+    assert -SLACK < clock.at(began).timestamp() - (began - 3600) <= 0
 
 
 def test_of_two_times_the_later_stays_the_later_though_dates_are_in_whole_seconds() -> None:

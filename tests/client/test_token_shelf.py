@@ -193,12 +193,12 @@ def test_those_who_wait_do_not_come_back_together(server: TokenServer, clock: Cl
 
 
 def test_a_call_that_brought_no_answer_is_not_counted(clock: Clock, folder: Path, server: TokenServer) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    nobody = server.settings(auth_url=f"http://127.0.0.1:{port}/token")
-    for _ in range(4):
-        with pytest.raises(ServerUnavailableError, match="refuses connections"):
-            TokenManager(nobody, cache_dir=folder, clock=clock, sleep=clock.sleep).token()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens there
+        nobody = server.settings(auth_url=f"http://127.0.0.1:{taken.getsockname()[1]}/token")
+        for _ in range(4):
+            with pytest.raises(ServerUnavailableError, match="refuses connections"):
+                TokenManager(nobody, cache_dir=folder, clock=clock, sleep=clock.sleep).token()
     assert clock.slept == []
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.dags.conftest import RunDag, TaskLog, states, xcoms
 from tests.documents import FIRST, SECOND, found_in, labs
-from tests.pulls import fill, store, stored_items
+from tests.pulls import fill, let_weeks_pass, store, stored_items
 from tests.tables import table
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def test_a_study_is_kept_in_a_database_and_nights_after_the_first_move_what_chan
         return covers["participants"], xcoms(run, "load")["return_value"]["tables"]["items"]
 
     first = night()
+    let_weeks_pass(sandbox)
     store(sandbox, "S_BOSTON", labs(SECOND, unit="%"))
     second = night()
 

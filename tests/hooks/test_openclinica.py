@@ -17,6 +17,7 @@ from airflow_provider_openclinica.hooks.clients import client_for
 from airflow_provider_openclinica.hooks.openclinica import OpenClinicaHook
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from airflow_provider_openclinica.sandbox.server import Sandbox
@@ -54,10 +55,12 @@ def test_a_good_connection_passes_the_test_and_many_tests_make_one_token_call(
     assert calls == [("POST", "token"), *[("GET", "downloadFile")] * 3]
 
 
-def _closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-    return port
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """Give a port of loopback where nobody listens, as long as the test lasts."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 @pytest.mark.parametrize(
@@ -76,12 +79,17 @@ def _closed_port() -> int:
 )
 @pytest.mark.parametrize("dialect", ["docs"])
 def test_the_test_button_says_what_is_wrong(
-    sandbox: Sandbox, token_cache_dir: Path, connect: Connect, changed: dict[str, object], words: str
+    sandbox: Sandbox,
+    token_cache_dir: Path,
+    connect: Connect,
+    closed_port: int,
+    changed: dict[str, object],
+    words: str,
 ) -> None:
     def filled(value: object) -> object:
         if isinstance(value, dict):
             return {name: filled(inner) for name, inner in value.items()}
-        ports = {"{closed}": str(_closed_port()), "{port}": str(sandbox.port)}
+        ports = {"{closed}": str(closed_port), "{port}": str(sandbox.port)}
         for mark, port in ports.items():
             value = value.replace(mark, port) if isinstance(value, str) else value
         return value

@@ -383,7 +383,7 @@ def test_after_a_hundred_of_a_kind_the_rest_is_counted():
 def test_an_entity_bomb_costs_nothing():
     started = time.perf_counter()
     odm.check(io.BytesIO(f"<!DOCTYPE ODM [{BOMB}]><ODM>{'&e11;' * 1000}</ODM>".encode()))
-    assert time.perf_counter() - started < 5  # where expanding it would take hours
+    assert time.perf_counter() - started < 60  # where expanding it would take hours
 
 
 @pytest.mark.parametrize(

@@ -319,7 +319,7 @@ def test_nothing_of_a_person_reaches_log_error_record_or_result(
     assert task.store is not None
     left = told() + str(caught.value) + str(task.store.kept) + str(result)
     assert "takes the action write or manage" in left
-    assert [word for word in ("Ann", "BOS-001", "patients-of", "eyJ") if word in left] == []
+    assert [word for word in ("Ann Lee", "BOS-001", "patients-of", "eyJ") if word in left] == []
 
 
 def test_a_wrong_secret_fails_for_good_and_is_not_shown(

@@ -65,7 +65,7 @@ class Caller:
 
     def finished(self, job_uuid: str) -> requests.Response:
         """Poll until the job is no longer in progress."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while (answer := self.download(job_uuid)).text.endswith("jobInProgress"):
             assert time.monotonic() < deadline, "the job does not end"
             time.sleep(0.02)

@@ -44,7 +44,7 @@ def test_a_token_says_who_it_is_for_and_how_long_it_lives(sandbox):
     control(sandbox, seconds=90)
     claims = jwt.decode(mint(sandbox).text, options={"verify_signature": False})
     assert claims["exp"] - claims["iat"] == 90
-    assert abs(claims["iat"] - time.time()) < 5
+    assert abs(claims["iat"] - time.time()) < 60
     context = claims["https://www.openclinica.com/userContext"]
     assert (context["userType"], context["userUuid"]) == ("User", claims["sub"])
 

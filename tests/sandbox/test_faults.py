@@ -100,6 +100,8 @@ def test_a_client_that_gave_up_waiting_has_its_job_all_the_same(manager):
             headers={"Authorization": f"Bearer {manager.token}"},
             timeout=2,
         )
+    while not manager.sandbox.jobs():
+        time.sleep(0.02)
     assert len(manager.sandbox.jobs()) == 1
 
 

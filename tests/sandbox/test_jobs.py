@@ -33,7 +33,7 @@ def statuses(sandbox: Sandbox) -> list[str]:
 
 
 def until(sandbox: Sandbox, *wanted: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while statuses(sandbox) != list(wanted):
         assert time.monotonic() < deadline, statuses(sandbox)
         time.sleep(0.02)

@@ -42,11 +42,11 @@ class RunningSandbox:
 
     def plan(self, what: str, **details: Any) -> None:
         """Plan a fault, or the fate of a job."""
-        requests.post(f"{self.url}/sandbox/{what}", json=details, timeout=10).raise_for_status()
+        requests.post(f"{self.url}/sandbox/{what}", json=details, timeout=60).raise_for_status()
 
     def show(self, what: str) -> list[dict[str, Any]]:
         """Return its jobs, its data or the requests that it saw."""
-        shown: list[dict[str, Any]] = requests.get(f"{self.url}/sandbox/{what}", timeout=10).json()
+        shown: list[dict[str, Any]] = requests.get(f"{self.url}/sandbox/{what}", timeout=60).json()
         return shown
 
 
@@ -61,7 +61,7 @@ def running_sandbox(dialect: str, folder: Path) -> Iterator[RunningSandbox]:
         yield RunningSandbox(dialect, first.split()[-1].removesuffix("/OpenClinica"))
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 @pytest.fixture(scope="session")

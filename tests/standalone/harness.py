@@ -12,17 +12,21 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import psutil
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -36,10 +40,12 @@ ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"}
 
 
 def free_port() -> int:
-    """Find a port of loopback that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """Find a port of loopback that nobody listens on, and that the system gives to nobody before Airflow takes it."""
+    for port in random.sample(range(20_000, 32_000), 1000):  # below those that whoever asks for any is given
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def until(seconds: float, look: Callable[[], T | None], what: str) -> T:
@@ -101,19 +107,19 @@ class Standalone:
         except BaseException:
             self.stop()
             raise
+        self._session.mount("http://", HTTPAdapter(max_retries=Retry(3, backoff_factor=1)))  # what only reads
         answer = self._session.get(f"http://127.0.0.1:{self.port}/auth/token", timeout=ANSWER_SECONDS)
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def stop(self) -> None:
         """End every process of this Airflow. A signal to the parent alone would leave its children behind."""
-        family = [self._process.pid, *(child.pid for child in self._children())]
+        parent = [] if self._process.poll() is not None else [psutil.Process(self._process.pid)]
+        family = [*parent, *self._children()]
         for number in (signal.SIGTERM, signal.SIGKILL):
-            for pid in family:
-                try:
-                    os.kill(pid, number)
-                except ProcessLookupError:
-                    continue
-            psutil.wait_procs([psutil.Process(pid) for pid in family if psutil.pid_exists(pid)], timeout=5)
+            for process in family:
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)
+            psutil.wait_procs(family, timeout=5)
         self._process.wait(timeout=10)
 
     def get(self, path: str, **options: Any) -> Any:

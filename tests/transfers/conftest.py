@@ -33,10 +33,10 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def task() -> Task:
-    """A task on an Airflow that has a state store."""
-    from tests.tasks import Task  # Airflow: a conftest may be loaded before its home is set
+    """A task with retries, on an Airflow that has a state store."""
+    from tests.tasks import Instance, Task  # Airflow: a conftest may be loaded before its home is set
 
-    return Task()
+    return Task(Instance(max_tries=2))
 
 
 @pytest.fixture

@@ -38,8 +38,8 @@ def moment(written: str) -> datetime:
 
 
 def night(number: int) -> Task:
-    """The same task in another run."""
-    return Task(Instance(run_id=f"scheduled__{number}"))
+    """The same task in another run. It has retries."""
+    return Task(Instance(run_id=f"scheduled__{number}", max_tries=2))
 
 
 def change(sandbox: Sandbox, *participants: str, site: str = "S_BOSTON") -> None:

@@ -49,7 +49,7 @@ pytestmark = pytest.mark.usefixtures("openclinica_conn")
 
 def test_the_first_pull_is_of_everybody(sandbox: Sandbox, folder: Path, said: Callable[[], str]) -> None:
     fill(sandbox)
-    before = datetime.now(UTC) - timedelta(seconds=STEP + 2)
+    before = datetime.now(UTC) - timedelta(seconds=2 * STEP + 2)
 
     found = night(1).run(pulling(folder))
 

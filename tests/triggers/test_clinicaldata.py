@@ -110,7 +110,7 @@ def test_many_questions_share_few_threads(sandbox: Sandbox) -> None:
         return await asyncio.gather(*(anext(aiter(waiting("available").run())) for _ in range(40)))
 
     assert {event.payload["found"] for event in asyncio.run(ask_all())} == {"available"}
-    assert len([thread for thread in threading.enumerate() if thread.name.startswith("openclinica")]) <= 8
+    assert len([thread for thread in threading.enumerate() if thread.name.startswith("openclinica_")]) <= 8
 
 
 @pytest.mark.parametrize("dialect", ["source"])

@@ -154,4 +154,4 @@ def test_many_watches_share_few_threads_and_leave_the_loop_free(
         return found
 
     assert len(asyncio.run(watch_all())) == 40
-    assert len([thread for thread in threading.enumerate() if thread.name.startswith("openclinica")]) <= 8
+    assert len([thread for thread in threading.enumerate() if thread.name.startswith("openclinica_")]) <= 8
