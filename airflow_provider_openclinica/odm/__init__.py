@@ -1,8 +1,9 @@
-"""CDISC ODM documents: check them, write them as the server survives, cut them into parts; read what exports say."""
+"""CDISC ODM documents: build them, check them, write them as the server survives, cut them; read what exports say."""
 
 from __future__ import annotations
 
 from airflow_provider_openclinica.odm.attachments import check_attachments
+from airflow_provider_openclinica.odm.builder import build
 from airflow_provider_openclinica.odm.checks import check
 from airflow_provider_openclinica.odm.flattener import flatten
 from airflow_provider_openclinica.odm.metadata import read_metadata
@@ -15,6 +16,7 @@ __all__ = [
     "ClinicalDataSummary",
     "Part",
     "Problem",
+    "build",
     "check",
     "check_attachments",
     "flatten",

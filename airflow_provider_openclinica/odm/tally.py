@@ -11,7 +11,6 @@ comments and CDATA sections could hold another; OpenClinica writes neither.
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 #: What is counted, by the name of its table. ``ItemData`` stands for the typed ``ItemDataString`` and its like, too.
 ELEMENTS = {
@@ -21,10 +20,10 @@ ELEMENTS = {
     "item_groups": b"<ItemGroupData",
     "items": b"<ItemData",
 }
-LONGEST = max(map(len, ELEMENTS.values()))
+BESIDE = max(map(len, ELEMENTS.values())) - 1  #: the most of a name that can stand on one side of a border
 ITEM = ELEMENTS["items"]
 #: All but items. These are found faster in one go than each for itself; of items there are too many for that.
-OTHERS = re.compile(rb"<(?:SubjectData|StudyEventData|FormData|ItemGroupData)")
+OTHERS = re.compile(rb"<(?:FormData|ItemGroupData|StudyEventData|SubjectData)")
 
 
 class Tally:
@@ -32,18 +31,18 @@ class Tally:
 
     def __init__(self) -> None:
         self.counts = dict.fromkeys(ELEMENTS, 0)
-        self._end = b""  # of what was taken, from its last "<" on, if a name may go on in the next chunk
+        self._end = b""  # of what was taken: as much as the next chunk can complete to a name
 
     def take(self, chunk: bytes) -> None:
         """Count what begins in a chunk, or across its border with the one before."""
-        text = self._end + chunk
-        self._count(text, 1)
-        self._count(self._end, -1)  # was counted with the chunk before
-        last = text.rfind(b"<", 1 - LONGEST)
-        self._end = text[last:] if last >= 0 else b""
+        beginning = chunk[:BESIDE]
+        self._count(chunk, 1)
+        self._count(self._end + beginning, 1)  # and of these only what is in neither: what the border cuts
+        self._count(beginning, -1)
+        self._count(self._end, -1)
+        self._end = chunk[-BESIDE:] if len(chunk) >= BESIDE else (self._end + chunk)[-BESIDE:]
 
     def _count(self, text: bytes, times: int) -> None:
-        found = Counter(OTHERS.findall(text))
-        found[ITEM] = text.count(ITEM)
+        others = OTHERS.findall(text)
         for name, tag in ELEMENTS.items():
-            self.counts[name] += times * found[tag]
+            self.counts[name] += times * (text.count(tag) if tag == ITEM else others.count(tag))
