@@ -196,9 +196,10 @@ class PlainReader:
         if not found or len(self._between) > MOST_KNOWN:
             raise _NotPlainError
         more, slash, closed, begun, name, first = found.groups()
-        kinds = [KINDS.index(each) if each in KINDS else NONE for each in CLOSED.findall(closed or b"")]
+        names = CLOSED.findall(closed or b"")
+        _demand(all(each in KINDS for each in (*names, name or KINDS[0])))
+        kinds = [KINDS.index(each) for each in names]
         _demand(not kinds or kinds == [*range(kinds[0], kinds[0] - len(kinds), -1)])
-        _demand(not begun or name in KINDS)
         stays = bool(slash or more)
         self._between[text] = known = _Between(
             before=kinds[0] + stays if kinds else NONE,

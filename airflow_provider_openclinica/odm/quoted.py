@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 QUOTE = ord('"')
 #: What no value may hold, and blanks that a parser would read as spaces.
 ODD = re.compile(rb"[<\t\n\r]")
-REFERENCE = re.compile(r"&(?:#x([0-9A-Fa-f]+)|#([0-9]+)|([a-z]+));")
 NAMED = {"lt": "<", "gt": ">", "quot": '"', "apos": "'", "amp": "&"}
+REFERENCE = re.compile(rf"&(?:#x([0-9A-Fa-f]+)|#([0-9]+)|({'|'.join(NAMED)}));")  # mended text has no others
 
 
 class Quoted:

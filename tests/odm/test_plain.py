@@ -12,6 +12,7 @@ from airflow_provider_openclinica.errors import FileError
 from airflow_provider_openclinica.odm.flattener import COLUMNS
 from airflow_provider_openclinica.odm.plain import Plain, PlainReader
 from airflow_provider_openclinica.odm.plainrows import PlainRows
+from airflow_provider_openclinica.odm.repair import Repairs, mend
 from airflow_provider_openclinica.odm.sweep import TABLES
 from tests.odm.exports import OC, ODM, with_subject
 from tests.odm.test_sweep import LOGS, NO_UNIT, NOTES, expected, found
@@ -26,7 +27,7 @@ SUBJECT = (
 
 
 def read(text: str, prefixes: dict[str | None, str] = PREFIXES) -> Plain | None:
-    return PlainReader(prefixes).read(text.encode())
+    return PlainReader(prefixes).read(b"".join(mend([text.encode()], Repairs())))
 
 
 def told(plain: Plain) -> tuple[list[tuple[str, Any]], list[dict[str, Any]]]:
@@ -86,6 +87,9 @@ LEFT_TO_THE_PARSER = {
     "not-closed": '<ItemData ItemOID="I" Value="1">',
     "closed-twice": f"{ITEM}</ItemData>",
     "closed-wrongly": '<ItemData ItemOID="I" Value="1"></FormData>',
+    "closed-by-an-unknown-name": f'<ItemData ItemOID="I" Value="1"></temData>{ITEM}',
+    "closed-by-an-unknown-name-further-out": f"{ITEM}</ItemGroupDat></FormData>",
+    "unknown-participant": '</ItemGroupData></FormData></StudyEventData></SubjectData><Subject a="1"></Subject>',
     "closed-in-another-order": "</FormData></ItemGroupData>",
     "no-value-in-quotes": '<ItemData ItemOID="I" Value=1/>',
     "quote-too-many": f'{ITEM}"',
