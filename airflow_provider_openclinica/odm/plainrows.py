@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 TABLES = ("participants", "events", "forms", "item_groups")  #: of tags, by their depth
 LEVELS = ("participant", "event", "form", "item_group", "item")  #: as ``rows_about`` calls them
 READ = {1: event_row, 2: form_row, 3: item_group_row}
-FORM, GROUP, CUT = TABLES.index("forms"), TABLES.index("item_groups"), 5
-CELLS = (OF_FORM[:3], OF_FORM[3:5], OF_FORM[5:], GROUPS_OWN)
+FORM, GROUP = TABLES.index("forms"), TABLES.index("item_groups")
+CUT = len(LEVELS)  #: kind of the mark of what was cut out, as in ``plain.KINDS``; that module needs Arrow
+CELLS = (OF_FORM[:3], OF_FORM[3:5], OF_FORM[5:], GROUPS_OWN)  #: columns of ``items`` that a tag fills, by its depth
 MOST_SAID = 10_000  #: that are remembered
 
 

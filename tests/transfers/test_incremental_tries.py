@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_openclinica.sandbox.server import Sandbox
+    from tests.tasks import Task
 
 pytestmark = pytest.mark.usefixtures("openclinica_conn")
 
@@ -70,7 +71,8 @@ def test_a_retry_asks_from_the_same_time_and_goes_on_after_the_pieces_that_are_t
     assert found["covers"] == noted, "as of the first try, whose piece is in it, whatever has come due meanwhile"
 
 
-def test_a_retry_keeps_to_those_who_changed_however_many_there_are_by_then(sandbox: Sandbox, folder: Path) -> None:
+def a_try_has_failed(sandbox: Sandbox, folder: Path) -> Task:
+    """Let the second night's first try store one of the two who changed, and fail at the other."""
     a_night_has_passed(sandbox, folder)
     change(sandbox, FIRST, SECOND)
     fails_at(sandbox, OF_SECOND)
@@ -78,6 +80,11 @@ def test_a_retry_keeps_to_those_who_changed_however_many_there_are_by_then(sandb
     with pytest.raises(ServerUnavailableError):
         second.run(pulling(folder, max_parallel=1))
     sandbox.service.faults.clear()
+    return second
+
+
+def test_a_retry_keeps_to_those_who_changed_however_many_there_are_by_then(sandbox: Sandbox, folder: Path) -> None:
+    second = a_try_has_failed(sandbox, folder)
     change(sandbox, "BOS-003", "BOS-004", "BOS-005")
 
     second.ti.retry()
@@ -156,13 +163,7 @@ def test_who_moves_while_he_is_pulled_is_not_left_out(
 
 
 def test_a_document_that_a_retry_has_no_use_for_is_removed(sandbox: Sandbox, folder: Path) -> None:
-    a_night_has_passed(sandbox, folder)
-    change(sandbox, FIRST, SECOND)
-    fails_at(sandbox, OF_SECOND)
-    second = night(2)
-    with pytest.raises(ServerUnavailableError):
-        second.run(pulling(folder, max_parallel=1))
-    sandbox.service.faults.clear()
+    second = a_try_has_failed(sandbox, folder)
     move_to_study(sandbox, FIRST)
 
     second.ti.retry()
